@@ -6,10 +6,10 @@ export const projectRoot: string = resolve(import.meta.dirname, "..");
 
 /** What can be thrown away and made again: packages, toolbox, base trees. `ATOLL_CACHE` overrides it. */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return env["ATOLL_CACHE"] ?? join(env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "atoll");
+  return env.ATOLL_CACHE ?? join(env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "atoll");
 }
 
 /** What must not be lost: signing keys, repositories, the lab's machines. `ATOLL_STATE` overrides it. */
 export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return env["ATOLL_STATE"] ?? join(env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "atoll");
+  return env.ATOLL_STATE ?? join(env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "atoll");
 }
