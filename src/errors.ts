@@ -51,6 +51,12 @@ export const errorTable = define({
     text: "{step}: the program `{program}` is not on this machine",
     next: "install it ({hint}) and run the same command again",
   },
+  TOOLBOX_NO_NAMESPACE: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "this account cannot make user namespaces with subordinate ids: {cause}",
+    next: "install the package uidmap, give the account ids in /etc/subuid and /etc/subgid (`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME`), or run the same command as root",
+  },
   INTERRUPTED: {
     status: 499,
     exit: exitCodes.interrupted,

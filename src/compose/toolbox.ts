@@ -1,0 +1,227 @@
+import { createHash } from "node:crypto";
+import { access, mkdir, realpath, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { AtollError } from "../errors.ts";
+import { withExclusive } from "../exclusive.ts";
+import { projectRoot, stateDirectory } from "../paths.ts";
+import { type RunOptions, type RunResult, run } from "../process.ts";
+import type { Progress } from "../progress.ts";
+
+type Argv = readonly [string, ...string[]];
+
+export interface ToolboxCommand {
+  /** Files and folders to see inside at their own paths, beside the cache, the state, the project and /tmp. */
+  readonly binds?: readonly string[];
+  /** Folder to start in; it must be visible inside. `/` when absent. */
+  readonly cwd?: string;
+}
+
+/** A Debian 13 root of our own, whose programs see the computer's files at their usual paths. */
+export interface Toolbox {
+  /** The root folder. When not root, its files belong to subordinate ids: change them only by `run`. */
+  readonly root: string;
+  /** True when it is entered through a user namespace. */
+  readonly rootless: boolean;
+  /** Runs a program of the toolbox to its end; see `run` in process.ts. */
+  run(argv: Argv, options: RunOptions & ToolboxCommand): Promise<RunResult>;
+  /**
+   * The command that becomes `argv` inside the toolbox, for programs that one spawns oneself: it execs all the
+   * way, so the pid that spawn gives is the program's own, and signals reach it.
+   */
+  argv(argv: Argv, options?: ToolboxCommand): [string, ...string[]];
+}
+
+interface ToolboxOptions {
+  /** The folder that holds it: `cacheDirectory()`. */
+  readonly cache: string;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+const suite = "trixie";
+const mirror = "http://deb.debian.org";
+const packages: readonly string[] = [
+  "apt-utils",
+  "busybox-static",
+  "ca-certificates",
+  "cpio",
+  "docker-registry",
+  "dosfstools",
+  "e2fsprogs",
+  "fdisk",
+  "gpg",
+  "gpg-agent",
+  "gpgv",
+  "grub-common",
+  "grub-efi-amd64-signed",
+  "grub-pc-bin",
+  "kmod",
+  "mmdebstrap",
+  "mtools",
+  "openssh-client",
+  "ostree",
+  "ovmf",
+  "qemu-system-x86",
+  "qemu-utils",
+  "shim-signed",
+  "skopeo",
+  "swtpm",
+  "systemd",
+  "xz-utils",
+  "zstd",
+];
+
+/**
+ * Gives the toolbox, making it first if this computer has none of this kind yet (half a minute and the network).
+ * Two at once are safe: one makes it, the other waits. Works as root, and as an ordinary user by user namespaces.
+ * Errors: TOOLBOX_NO_NAMESPACE, COMMAND_MISSING (mmdebstrap), COMMAND_FAILED, INTERRUPTED.
+ */
+export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
+  const rootless = process.getuid?.() !== 0;
+  const root = join(options.cache, `toolbox-${toolboxKey()}`);
+  if (rootless) await checkNamespaces(options.signal);
+  if (!(await exists(root))) {
+    options.progress.step("making the toolbox");
+    await mkdir(options.cache, { recursive: true });
+    const lock = {
+      step: "waiting for the toolbox",
+      onWait: () => options.progress.detail("another atoll makes it; waiting"),
+      ...(options.signal && { signal: options.signal }),
+    };
+    await withExclusive(`${root}.lock`, lock, async () => {
+      if (!(await exists(root))) await makeToolbox(root, rootless, options);
+    });
+  }
+  await mkdir(stateDirectory(), { recursive: true });
+  const home = {
+    root,
+    rootless,
+    binds: [options.cache, stateDirectory(), projectRoot, "/tmp"],
+    resolvConf: await realpath("/etc/resolv.conf").catch(() => null),
+  };
+  return {
+    root,
+    rootless,
+    argv: (argv, command) => enter(home, argv, command),
+    run: (argv, { binds, cwd, ...rest }) =>
+      run(enter(home, argv, { ...(binds && { binds }), ...(cwd && { cwd }) }), rest),
+  };
+}
+
+/** Names the toolbox: another suite or list of packages is another toolbox, and the old one stays as it is. */
+function toolboxKey(): string {
+  return createHash("sha256")
+    .update(JSON.stringify([1, suite, mirror, packages]))
+    .digest("hex")
+    .slice(0, 12);
+}
+
+async function makeToolbox(root: string, rootless: boolean, options: ToolboxOptions): Promise<void> {
+  const fresh = `${root}.new`;
+  const run1 = (argv: Argv, step: string) =>
+    run(argv, {
+      step,
+      hint: "package mmdebstrap",
+      onLine: (line) => options.progress.detail(line.replace(/^I: /, "")),
+      ...(options.signal && { signal: options.signal }),
+    });
+  const remove = () =>
+    run([...namespace(rootless), "rm", "-rf", fresh, `${fresh}.tar`], { step: "removing" });
+  await remove();
+  try {
+    if (rootless) {
+      // mmdebstrap maps ids in its own way; a tar archive carries the true ones into our namespace.
+      await run1(mmdebstrap("unshare", `${fresh}.tar`), "making the toolbox");
+      const unpack = 'mkdir "$1" && exec tar -C "$1" --numeric-owner --exclude="./dev/*" -xpf "$1.tar"';
+      await run1([...namespace(true), "sh", "-c", unpack, "sh", fresh], "unpacking the toolbox");
+      await run([...namespace(true), "rm", "-f", `${fresh}.tar`], { step: "tidying up" });
+    } else {
+      await run1(mmdebstrap("root", fresh), "making the toolbox");
+    }
+    await rename(fresh, root);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function mmdebstrap(mode: "root" | "unshare", target: string): Argv {
+  const source = (path: string, suffix: string) => `deb ${mirror}/${path} ${suite}${suffix} main`;
+  return [
+    "mmdebstrap",
+    `--mode=${mode}`,
+    "--variant=apt",
+    `--include=${packages.join(",")}`,
+    '--aptopt=APT::Install-Recommends "false"',
+    ...["doc", "man", "info", "locale", "lintian"].map(
+      (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
+    ),
+    "--dpkgopt=force-unsafe-io",
+    // A file to bind the computer's own over, whatever mmdebstrap left there.
+    '--customize-hook=rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf"',
+    suite,
+    target,
+    source("debian", ""),
+    source("debian", "-updates"),
+    source("debian-security", "-security"),
+  ];
+}
+
+interface Home {
+  readonly root: string;
+  readonly rootless: boolean;
+  readonly binds: readonly string[];
+  readonly resolvConf: string | null;
+}
+
+/**
+ * Mounts `from to` pairs up to `--` under the root, then becomes the program. Folders of the computer come before
+ * /dev, /proc and /sys: the cache holds the toolbox itself, and a recursive bind of it must not find those inside.
+ */
+const enterScript = `
+root=$1 cwd=$2; shift 2
+while [ "$1" != -- ]; do
+  if [ -d "$1" ]; then mkdir -p "$root$2"
+  elif [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; : > "$root$2"; fi
+  mount --rbind "$1" "$root$2"; shift 2
+done
+shift
+exec chroot "$root" env --chdir="$cwd" "$@"`;
+
+function enter(home: Home, argv: Argv, command: ToolboxCommand = {}): [string, ...string[]] {
+  const same = [...home.binds, ...(command.binds ?? []), "/sys", "/proc", "/dev"];
+  const mounts = same.flatMap((path) => [path, path]);
+  if (home.resolvConf) mounts.push(home.resolvConf, "/etc/resolv.conf");
+  return [
+    ...namespace(home.rootless),
+    ...["sh", "-euc", enterScript, "toolbox", home.root, command.cwd ?? "/", ...mounts, "--"],
+    ...["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"],
+    ...argv,
+  ];
+}
+
+/** A mount namespace, in a user namespace of ours when not root: 0 is the user, 1 and up the subordinate ids. */
+function namespace(rootless: boolean): [string, ...string[]] {
+  return rootless
+    ? ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--"]
+    : ["unshare", "--mount", "--"];
+}
+
+async function checkNamespaces(signal: AbortSignal | undefined): Promise<void> {
+  const step = "entering a user namespace";
+  try {
+    await run([...namespace(true), "true"], { step, ...(signal && { signal }) });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    const cause =
+      error instanceof AtollError ? String(error.parameters.output ?? error.message) : String(error);
+    throw new AtollError("TOOLBOX_NO_NAMESPACE", { cause }, error);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
