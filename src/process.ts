@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void;
   /** The file that holds the full output, named in the error. */
   readonly log?: string;
+  /** Named in errors in place of `argv`: the command that matters, where `argv` wraps it. */
+  readonly shownAs?: readonly string[];
   /** Package that brings the program, named when it is missing. */
   readonly hint?: string;
 }
@@ -54,7 +56,7 @@ export async function run(argv: readonly [string, ...string[]], options: RunOpti
     if (code !== null && (options.accept ?? [0]).includes(code)) return result;
     throw new AtollError("COMMAND_FAILED", {
       step: options.step,
-      command: shown(argv),
+      command: shown(options.shownAs ?? argv),
       outcome: killedBy ? `signal ${killedBy}` : `exit code ${code}`,
       output: lastLines(result.stderr || result.stdout, 5) || "(no output)",
       log: options.log ?? "no log file",

@@ -104,7 +104,7 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
     rootless,
     argv: (argv, command) => enter(home, argv, command),
     run: (argv, { binds, cwd, ...rest }) =>
-      run(enter(home, argv, { ...(binds && { binds }), ...(cwd && { cwd }) }), rest),
+      run(enter(home, argv, { ...(binds && { binds }), ...(cwd && { cwd }) }), { shownAs: argv, ...rest }),
   };
 }
 
@@ -174,11 +174,14 @@ interface Home {
   readonly resolvConf: string | null;
 }
 
+const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /**
  * Mounts `from to` pairs up to `--` under the root, then becomes the program. Folders of the computer come before
  * /dev, /proc and /sys: the cache holds the toolbox itself, and a recursive bind of it must not find those inside.
  */
 const enterScript = `
+export PATH=${path}
 root=$1 cwd=$2; shift 2
 while [ "$1" != -- ]; do
   if [ -d "$1" ]; then mkdir -p "$root$2"
@@ -195,7 +198,7 @@ function enter(home: Home, argv: Argv, command: ToolboxCommand = {}): [string, .
   return [
     ...namespace(home.rootless),
     ...["sh", "-euc", enterScript, "toolbox", home.root, command.cwd ?? "/", ...mounts, "--"],
-    ...["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"],
+    ...["LC_ALL=C.UTF-8", "TZ=UTC"],
     ...argv,
   ];
 }
