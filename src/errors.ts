@@ -57,6 +57,12 @@ export const errorTable = define({
     text: "this account cannot make user namespaces with subordinate ids: {cause}",
     next: "install the package uidmap, give the account ids in /etc/subuid and /etc/subgid (`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME`), or run the same command as root",
   },
+  WRITE_LOG_INVALID: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "the log of a machine's disk writes, {file}, cannot be read: {problem}",
+    next: "start the machine again with a new, empty log file",
+  },
   INTERRUPTED: {
     status: 499,
     exit: exitCodes.interrupted,
