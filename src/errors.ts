@@ -57,6 +57,18 @@ export const errorTable = define({
     text: "this account cannot make user namespaces with subordinate ids: {cause}",
     next: "install the package uidmap, give the account ids in /etc/subuid and /etc/subgid (`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME`), or run the same command as root",
   },
+  TREEFILE_INVALID: {
+    status: 400,
+    exit: exitCodes.usage,
+    text: "{problems}",
+    next: "correct the treefile; docs/reference/treefile.md lists its keys",
+  },
+  TREEFILE_MISSING: {
+    status: 400,
+    exit: exitCodes.usage,
+    text: "there is no treefile {file} that can be read",
+    next: "name a treefile: os/atoll.yaml is ours, examples/ has some that include it",
+  },
   WRITE_LOG_INVALID: {
     status: 500,
     exit: exitCodes.failed,
