@@ -1,0 +1,99 @@
+/**
+ * GRUB's environment block, where the boot loader and this daemon keep the trial's state: 1024 bytes, a fixed first
+ * line, `name=value` lines with `\` before `\` and newline in values, the rest filled with `#` (GRUB's lib/envblk.c).
+ */
+import { type FileHandle, open } from "node:fs/promises";
+
+export type GrubVariables = ReadonlyMap<string, string>;
+
+/** The part of the block that the boot contract speaks of. */
+export interface BootState {
+  /** Boot id last proven good. */
+  readonly good: string | null;
+  /** Boot id on trial. */
+  readonly trial: string | null;
+  readonly tries: string | null;
+}
+
+const size = 1024;
+const signature = "# GRUB Environment Block\n";
+
+/** The variables in `block`; none when it is no environment block. */
+export function parseGrubenv(block: Buffer): GrubVariables {
+  const text = block.toString("latin1");
+  const variables = new Map<string, string>();
+  if (!text.startsWith(signature)) return variables;
+  let line = "";
+  for (let at = signature.length; at < text.length; at++) {
+    const character = text.charAt(at);
+    if (character === "#" && line === "") break;
+    if (character === "\\") {
+      line += text.charAt(at + 1);
+      at++;
+    } else if (character === "\n") {
+      const equals = line.indexOf("=");
+      if (equals > 0) variables.set(line.slice(0, equals), line.slice(equals + 1));
+      line = "";
+    } else {
+      line += character;
+    }
+  }
+  return variables;
+}
+
+/** `variables` as a block of 1024 bytes. Throws RangeError when they do not fit. */
+export function formatGrubenv(variables: GrubVariables): Buffer {
+  const lines = [...variables].map(([name, value]) => `${name}=${value.replace(/[\\\n]/g, "\\$&")}\n`);
+  const text = Buffer.from(signature + lines.join(""), "latin1");
+  if (text.length > size)
+    throw new RangeError(`the boot loader's environment of ${text.length} bytes is over ${size}`);
+  return Buffer.concat([text, Buffer.alloc(size - text.length, "#")]);
+}
+
+export function bootStateOf(variables: GrubVariables): BootState {
+  const value = (name: string): string | null => variables.get(name) || null;
+  return { good: value("atoll_good"), trial: value("atoll_trial"), tries: value("atoll_tries") };
+}
+
+/** `variables` with `bootId` proven good and no trial: the only thing that user space ever writes. */
+export function withGood(variables: GrubVariables, bootId: string): GrubVariables {
+  const kept = [...variables].filter(([name]) => !name.startsWith("atoll_"));
+  return new Map([...kept, ["atoll_good", bootId]]);
+}
+
+/** `variables` without the count of a trial that is over, so that the same boot id gets all its tries again. */
+export function withoutTrial(variables: GrubVariables): GrubVariables {
+  return new Map([...variables].filter(([name]) => name !== "atoll_trial" && name !== "atoll_tries"));
+}
+
+/** Reads the block at `path`; empty when it is missing or shorter than a block. */
+export async function readGrubenv(path: string): Promise<GrubVariables> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch {
+    return new Map();
+  }
+  try {
+    const block = Buffer.alloc(size);
+    const { bytesRead } = await file.read(block, 0, size, 0);
+    return bytesRead === size ? parseGrubenv(block) : new Map();
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Writes the block in place: one write of 1024 bytes over the same blocks of the disk, then fsync. GRUB finds the
+ * file by its block list, so it must neither be truncated nor replaced; and a power cut leaves the old or the new.
+ */
+export async function writeGrubenv(path: string, variables: GrubVariables): Promise<void> {
+  const block = formatGrubenv(variables);
+  const file = await open(path, "r+").catch(() => open(path, "w+", 0o644));
+  try {
+    await file.write(block, 0, size, 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,47 @@
+/** What GPG says of a commit, from the text of `ostree show` (libostree's ostree-gpg-verify-result.c, C locale). */
+import type { Signature } from "./model.ts";
+
+const none: Signature = { valid: false, problem: "unsigned", keyId: null, who: null, signedAt: null };
+
+/**
+ * The best signature in the output of `ostree show`: a good one if there is any, else the first that is not.
+ */
+export function parseSignature(output: string): Signature {
+  const start = output.search(/^Found \d+ signatures?:$/m);
+  if (start < 0) return none;
+  const blocks = output
+    .slice(start)
+    .split(/^(?=\s*Signature made )/m)
+    .slice(1)
+    .map(parseBlock);
+  return blocks.find((signature) => signature.valid) ?? blocks[0] ?? { ...none, problem: "unreadable" };
+}
+
+function parseBlock(block: string): Signature {
+  const made = /Signature made (.+?) using \S+ key ID ([0-9A-F]+)/.exec(block);
+  const good = /Good signature from "(.*)"/.exec(block);
+  const bad = /BAD signature from "(.*)"/.exec(block);
+  const problem = problemIn(block, good !== null);
+  return {
+    valid: problem === null,
+    problem,
+    keyId: made?.[2] ?? null,
+    who: good?.[1] ?? bad?.[1] ?? null,
+    signedAt: isoTime(made?.[1]),
+  };
+}
+
+function problemIn(block: string, good: boolean): Signature["problem"] {
+  if (/revoked/i.test(block)) return "revoked-key";
+  if (/public key not found|no public key/i.test(block)) return "unknown-key";
+  if (/BAD signature/.test(block)) return "bad";
+  // "Key expires …" and "Signature expires …" announce; "expired" is past.
+  if (/expired/i.test(block)) return "expired";
+  return good ? null : "unreadable";
+}
+
+/** GPG's own time, in the zone of the process; the daemon runs its tools in UTC. */
+function isoTime(text: string | undefined): string | null {
+  const time = text === undefined ? Number.NaN : Date.parse(`${text} UTC`);
+  return Number.isNaN(time) ? null : new Date(time).toISOString();
+}
