@@ -69,6 +69,30 @@ export const errorTable = define({
     text: "there is no treefile {file} that can be read",
     next: "name a treefile: os/atoll.yaml is ours, examples/ has some that include it",
   },
+  LOCK_INVALID: {
+    status: 400,
+    exit: exitCodes.usage,
+    text: "{file} is not a lock file that this Atoll can read: {problem}",
+    next: "restore it from version control, or make it anew with `atoll compose --update-lock`",
+  },
+  LOCK_STALE: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "{file} was made for other packages than {treefile} asks for now",
+    next: "run `atoll compose --update-lock {treefile}` to resolve them anew",
+  },
+  PACKAGES_UNRESOLVED: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "the packages of {file} cannot be installed together: {cause}",
+    next: "correct `packages` and `exclude-packages`; nothing was changed",
+  },
+  PACKAGES_GONE: {
+    status: 502,
+    exit: exitCodes.failed,
+    text: "no mirror gives these locked packages:\n{packages}",
+    next: "check the network; if Debian has newer versions by now, `atoll compose --update-lock` takes those",
+  },
   WRITE_LOG_INVALID: {
     status: 500,
     exit: exitCodes.failed,
