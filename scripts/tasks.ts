@@ -1,0 +1,53 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { exitCodes } from "../src/errors.ts";
+import { projectRoot } from "../src/paths.ts";
+import { buildAll } from "./build.ts";
+import { writeReferences } from "./docs.ts";
+import { runTests, type TestKind } from "./tests.ts";
+
+/** What `scripts/run TASK` and the npm scripts can do. Each gives the exit code of the process. */
+const tasks: Readonly<Record<string, (words: readonly string[]) => Promise<number>>> = {
+  start: (words) => runAtoll(["lab", "up", ...words]),
+  build: async () => {
+    await buildAll();
+    return exitCodes.done;
+  },
+  docs: async () => {
+    writeReferences();
+    return exitCodes.done;
+  },
+  check: (words) => runTestTask("check", words),
+  unit: (words) => runTestTask("unit", words),
+  test: (words) => runTestTask("test", words),
+  soak: (words) => runTestTask("soak", words),
+};
+
+async function runTestTask(kind: TestKind, files: readonly string[]): Promise<number> {
+  const interrupt = new AbortController();
+  process.once("SIGINT", () => interrupt.abort());
+  process.once("SIGTERM", () => interrupt.abort());
+  return runTests(kind, { files, signal: interrupt.signal });
+}
+
+/** Builds the bundles and runs the `atoll` command from them, as a user's `./atoll` does. */
+async function runAtoll(words: readonly string[]): Promise<number> {
+  await buildAll();
+  // Ctrl-C reaches the command too, which tidies up; this process only waits for it.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  const child = spawn(process.execPath, [join(projectRoot, "dist", "atoll.mjs"), ...words], {
+    stdio: "inherit",
+  });
+  const [code]: (number | null)[] = await once(child, "exit");
+  return code ?? exitCodes.failed;
+}
+
+const [name = "", ...words] = process.argv.slice(2);
+const task = Object.hasOwn(tasks, name) ? tasks[name] : undefined;
+if (task) {
+  process.exitCode = await task(words);
+} else {
+  console.error(`scripts/run: no task "${name}"; there are ${Object.keys(tasks).join(", ")}`);
+  process.exitCode = exitCodes.usage;
+}
