@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, mkdtemp, open, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { type CpioEntry, cpioArchive } from "../src/compose/cpio.ts";
 import type { Toolbox } from "../src/compose/toolbox.ts";
 
 /** A file laid over the base tree, by its path in the tree without a leading slash. */
@@ -62,7 +63,8 @@ export async function deriveTree(repository: TreeRepository, recipe: TreeRecipe)
     const signer = recipe.signer === undefined ? repository.signer : recipe.signer;
     const { stdout } = await repository.toolbox.run(
       [
-        ...["ostree", "commit", `--repo=${repository.path}`, "--orphan", "--bootable", "--no-bindings"],
+        "ostree",
+        ...["commit", `--repo=${repository.path}`, "--orphan", "--bootable", "--no-bindings"],
         ...[`--tree=ref=${repository.base}`, `--tree=dir=${folder}`],
         ...[`--timestamp=@${recipe.timestamp}`, `--subject=${recipe.version}`],
         `--add-metadata-string=version=${recipe.version}`,
@@ -125,6 +127,34 @@ async function layOut(folder: string, files: Readonly<Record<string, TreeFile>>)
   }
 }
 
+/** What `verdictWatch` makes a machine say on its console; the verdict, as JSON, is the first group. */
+export const verdictLine = /ATOLL-TEST-VERDICT (\{.*\})\r?\n/;
+
+const units = "usr/lib/systemd/system";
+
+/** Units of the test's own base tree that say each verdict on the console, so that nobody has to ask again and again. */
+export const verdictWatch: Readonly<Record<string, TreeFile>> = {
+  [`${units}/atoll-test-verdict.path`]: {
+    content: "[Unit]\nDescription=Wait for the verdict\n[Path]\nPathExists=/run/atoll/verdict.json\n",
+  },
+  [`${units}/paths.target.wants/atoll-test-verdict.path`]: { linkTo: "../atoll-test-verdict.path" },
+  [`${units}/atoll-test-verdict.service`]: {
+    content: `[Unit]
+Description=Say the verdict on the console
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/lib/atoll-test/say-verdict
+`,
+  },
+  "usr/lib/atoll-test/say-verdict": {
+    content: `#!/bin/sh
+echo "ATOLL-TEST-VERDICT $(tr -d '\\n' </run/atoll/verdict.json)" >/dev/ttyS0
+`,
+    mode: 0o755,
+  },
+};
+
 const initPath = "usr/lib/systemd/systemd";
 
 /** Trees that go wrong, each in its own way. */
@@ -163,29 +193,34 @@ export function bulk(name: string, bytes: number): Readonly<Record<string, TreeF
  */
 export async function initramfsWith(
   repository: TreeRepository,
-  files: Readonly<Record<string, TreeFile>>,
+  entries: readonly CpioEntry[],
 ): Promise<Readonly<Record<string, TreeFile>>> {
   const { toolbox, path, base } = repository;
   const step = "changing the initramfs of a test tree";
   const binds = [dirname(path)];
-  const listing = await toolbox.run(["ostree", "ls", "-R", `--repo=${path}`, base, "/usr/lib/modules"], {
-    step,
-    binds,
-  });
-  const image = /\S*\/initramfs\.img$/m.exec(listing.stdout)?.[0];
+  const ls = ["ostree", "ls", "-R", `--repo=${path}`, base, "/usr/lib/modules"] as const;
+  const image = /\S*\/initramfs\.img$/m.exec((await toolbox.run(ls, { step, binds })).stdout)?.[0];
   if (image === undefined) throw new Error(`the tree ${base} has no initramfs`);
   return await inFolder(repository, async (folder) => {
-    const tree = join(folder, "tree");
-    await mkdir(tree);
-    const merged = join(folder, "initramfs.img");
-    await layOut(tree, files);
-    const script = `ostree cat --repo="$1" "$2" "$3" > "$4"
-      cd "$5"; find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 > "$4.more"
-      truncate -s %4 "$4"; cat "$4.more" >> "$4"`;
-    await toolbox.run(["sh", "-euc", script, "sh", path, base, image, merged, tree], { step, binds });
-    return { [image.slice(1)]: { content: await readFile(merged) } };
+    const file = join(folder, "initramfs.img");
+    const cat = `ostree cat --repo="$1" "$2" "$3" > "$4"`;
+    await toolbox.run(["sh", "-euc", cat, "sh", path, base, image, file], { step, binds });
+    const original = await readFile(file);
+    // An archive begins at a multiple of four bytes.
+    const padding = Buffer.alloc((4 - (original.length % 4)) % 4);
+    return { [image.slice(1)]: { content: Buffer.concat([original, padding, cpioArchive(entries)]) } };
   });
 }
+
+/** An initramfs that hangs once it has armed the watchdog and found the root. */
+export const hangingInitramfs: readonly CpioEntry[] = [
+  {
+    kind: "file",
+    path: "usr/lib/ostree/ostree-prepare-root",
+    mode: 0o755,
+    data: Buffer.from("#!/bin/busybox sh\nwhile :; do sleep 3600; done\n"),
+  },
+];
 
 /** Spoils, in the repository that is served, the content of `treePath` as `tree` has it. */
 export async function tamperWithFile(
