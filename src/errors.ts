@@ -51,6 +51,30 @@ export const errorTable = define({
     text: "{step}: the program `{program}` is not on this machine",
     next: "install it ({hint}) and run the same command again",
   },
+  INITRAMFS_PART_MISSING: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "the initramfs needs {path}, which is not in the tree {root}",
+    next: "add the package that brings it to the treefile (busybox, ostree-boot and a kernel are needed)",
+  },
+  INITRAMFS_MODULE_MISSING: {
+    status: 400,
+    exit: exitCodes.refused,
+    text: "the kernel {kernel} has no module {names}, which the treefile wants in the initramfs",
+    next: "correct `initramfs: modules` in the treefile, or choose another kernel package",
+  },
+  IMAGE_TOO_SMALL: {
+    status: 400,
+    exit: exitCodes.refused,
+    text: "a disk of {size} MiB is too small for this tree: at least {needed} MiB are needed",
+    next: "ask for a larger disk; unused space costs nothing in the image file",
+  },
+  IMAGE_TREE_UNFIT: {
+    status: 400,
+    exit: exitCodes.refused,
+    text: "no bootable disk can be made of {commit}: {problem}",
+    next: "compose the tree with a treefile that includes os/atoll.yaml, which brings the boot chain",
+  },
   TOOLBOX_NO_NAMESPACE: {
     status: 500,
     exit: exitCodes.failed,
@@ -116,6 +140,18 @@ export const errorTable = define({
     exit: exitCodes.refused,
     text: "packages of this tree give pinned users or groups other ids: {entries}",
     next: "leave that package out, or report it: files on machines would change hands",
+  },
+  FILE_MISPLACED: {
+    status: 400,
+    exit: exitCodes.usage,
+    text: "{file} cannot be laid over the tree: {problem}",
+    next: "a tree holds /usr and /etc; for the rest use tmpfiles.d, a unit, or provisioning",
+  },
+  KERNEL_NOT_ONE: {
+    status: 400,
+    exit: exitCodes.usage,
+    text: "a tree has exactly one kernel; the packages bring: {kernels}",
+    next: "name one kernel in the treefile's `kernel.package` and none in `packages`",
   },
   WRITE_LOG_INVALID: {
     status: 500,
@@ -306,7 +342,7 @@ export const errorTable = define({
   LAB_NAME_INVALID: {
     status: 400,
     exit: exitCodes.usage,
-    text: "\"{name}\" cannot be the name of a machine",
+    text: '"{name}" cannot be the name of a machine',
     next: "use 1 to 32 of a-z, 0-9 and -, with a letter or digit first and last",
   },
   LAB_PATH_TOO_LONG: {
