@@ -1,0 +1,142 @@
+/** The `ostree` program: everything that changes what is installed, and what needs the network or GPG. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type RunResult, run } from "../process.ts";
+import type { Signature } from "./model.ts";
+import { remoteFailure } from "./remote-failure.ts";
+import { parseSignature } from "./signature.ts";
+import { stateroot } from "./sysroot.ts";
+
+/** A branch on a remote, as in `atoll:atoll/x86_64/stable`. */
+export interface Branch {
+  readonly remote: string;
+  readonly ref: string;
+  readonly url: string;
+}
+
+export interface StageRequest {
+  readonly checksum: string;
+  /** `remote:ref`, what upgrades of the new deployment follow. */
+  readonly origin: string;
+  readonly kernelArguments: readonly string[];
+}
+
+/** What this room asks of OSTree. Each call is whole or not at all; libostree sees to that. */
+export interface OSTree {
+  /** Fetches and verifies the newest commit object of `branch`, `depth` ancestors too (-1: all); gives its checksum. */
+  fetchCommit(branch: Branch, depth: number, signal: AbortSignal): Promise<string>;
+  /** Fetches and verifies everything in `checksum`. Goes on where an earlier one stopped. */
+  fetch(branch: Branch, checksum: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
+  /** Makes `checksum` what boots next, written out at shutdown. */
+  stage(request: StageRequest, signal: AbortSignal): Promise<void>;
+  setDefault(index: number, signal: AbortSignal): Promise<void>;
+  undeploy(index: number, signal: AbortSignal): Promise<void>;
+  pin(index: number, pinned: boolean, signal: AbortSignal): Promise<void>;
+  /** Deletes what no deployment uses any more. */
+  cleanup(signal: AbortSignal): Promise<void>;
+  /** Lays a writable layer over /usr until the next boot. */
+  unlock(signal: AbortSignal): Promise<void>;
+  /** Who signed `checksum`, by the keys that `remote` trusts. */
+  verify(checksum: string, remote: string, signal: AbortSignal): Promise<Signature>;
+}
+
+/** The real one. `sysroot` is `/` on a host. */
+export function ostreeProgram(sysroot: string): OSTree {
+  const repo = join(sysroot, "ostree", "repo");
+  const admin = (
+    verb: string,
+    step: string,
+    args: readonly string[],
+    signal: AbortSignal,
+  ): Promise<RunResult> => ostree(["admin", verb, `--sysroot=${sysroot}`, ...args], step, signal);
+  return {
+    async fetchCommit(branch, depth, signal) {
+      await pull(repo, branch, branch.ref, ["--commit-metadata-only", `--depth=${depth}`], () => {}, signal);
+      const refspec = `${branch.remote}:${branch.ref}`;
+      const { stdout } = await ostree(
+        ["rev-parse", `--repo=${repo}`, refspec],
+        "looking up the newest tree",
+        signal,
+      );
+      return stdout.trim();
+    },
+    async fetch(branch, checksum, onLine, signal) {
+      await pull(repo, branch, `${branch.ref}@${checksum}`, [], onLine, signal);
+    },
+    stage: (request, signal) => stage(sysroot, request, signal),
+    async setDefault(index, signal) {
+      await admin("set-default", "choosing what boots next", [String(index)], signal);
+    },
+    async undeploy(index, signal) {
+      await admin("undeploy", "removing a deployment", [String(index)], signal);
+    },
+    async pin(index, pinned, signal) {
+      await admin("pin", "pinning a deployment", [...(pinned ? [] : ["--unpin"]), String(index)], signal);
+    },
+    async cleanup(signal) {
+      await admin("cleanup", "deleting what no deployment uses", [], signal);
+    },
+    async unlock(signal) {
+      await admin("unlock", "laying a writable layer over /usr", [], signal);
+    },
+    async verify(checksum, remote, signal) {
+      const args = ["show", `--repo=${repo}`, `--gpg-verify-remote=${remote}`, checksum];
+      const { stdout } = await ostree(args, "checking who signed a tree", signal);
+      return parseSignature(stdout);
+    },
+  };
+}
+
+function ostree(
+  args: readonly string[],
+  step: string,
+  signal: AbortSignal,
+  onLine?: (line: string) => void,
+): Promise<RunResult> {
+  return run(["ostree", ...args], {
+    step,
+    signal,
+    hint: "the package ostree",
+    log: "the journal of atolld.service",
+    // Its words are read: no translation, no local time.
+    env: { LC_ALL: "C", TZ: "UTC" },
+    ...(onLine ? { onLine } : {}),
+  });
+}
+
+async function pull(
+  repo: string,
+  branch: Branch,
+  what: string,
+  options: readonly string[],
+  onLine: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const args = ["pull", `--repo=${repo}`, ...options, "--network-retries=2", branch.remote, what];
+  try {
+    await ostree(args, `fetching ${branch.ref} from ${branch.url}`, signal, onLine);
+  } catch (error) {
+    throw remoteFailure(error, branch);
+  }
+}
+
+async function stage(sysroot: string, request: StageRequest, signal: AbortSignal): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), "atoll-origin-"));
+  try {
+    const origin = join(scratch, "origin");
+    await writeFile(origin, `[origin]\nrefspec=${request.origin}\n`);
+    const words = request.kernelArguments.map((word) => `--karg-append=${word}`);
+    const args = [
+      "admin",
+      "deploy",
+      `--sysroot=${sysroot}`,
+      `--os=${stateroot}`,
+      "--stage",
+      `--origin-file=${origin}`,
+    ];
+    await ostree([...args, "--karg-none", ...words, request.checksum], "staging the tree", signal);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,83 @@
+/** systemd, through `systemctl`. */
+import { run } from "../process.ts";
+
+/** A service that Quadlet made from a file of the owner's or of the tree's. */
+export interface ContainerUnit {
+  readonly unit: string;
+  /** The Quadlet file. */
+  readonly source: string;
+  readonly active: boolean;
+  /** `active/running`, `failed/exit-code`, … for a person. */
+  readonly state: string;
+}
+
+export interface Systemd {
+  /** Names of the units that failed. */
+  failedUnits(signal: AbortSignal): Promise<string[]>;
+  containerUnits(signal: AbortSignal): Promise<ContainerUnit[]>;
+  /** Starts `unit` and waits for the end of its job; joins the job that is queued already. */
+  start(unit: string, signal: AbortSignal): Promise<void>;
+  /** Asks for a reboot in good order, and returns at once. */
+  reboot(signal: AbortSignal): Promise<void>;
+}
+
+export function systemctl(): Systemd {
+  return {
+    async failedUnits(signal) {
+      const stdout = await ask(
+        ["list-units", "--state=failed", "--all", "--output=json"],
+        "listing failed units",
+        signal,
+      );
+      return parseUnitNames(stdout);
+    },
+    async containerUnits(signal) {
+      const fields = "--property=Id,SourcePath,LoadState,ActiveState,SubState,Result";
+      return parseContainerUnits(await ask(["show", fields, "*.service"], "listing container units", signal));
+    },
+    async start(unit, signal) {
+      await ask(["start", unit], `waiting for ${unit}`, signal);
+    },
+    async reboot(signal) {
+      await ask(["reboot", "--no-block"], "rebooting", signal);
+    },
+  };
+}
+
+async function ask(args: readonly string[], step: string, signal: AbortSignal): Promise<string> {
+  const { stdout } = await run(["systemctl", "--no-pager", ...args], { step, signal, env: { LC_ALL: "C" } });
+  return stdout;
+}
+
+/** Names in the output of `systemctl list-units --output=json`. */
+export function parseUnitNames(json: string): string[] {
+  const list: unknown = JSON.parse(json.trim() || "[]");
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((item: unknown) =>
+    typeof item === "object" && item !== null && "unit" in item && typeof item.unit === "string"
+      ? [item.unit]
+      : [],
+  );
+}
+
+/** Services whose source is a Quadlet file, in the output of `systemctl show` for many units. */
+export function parseContainerUnits(output: string): ContainerUnit[] {
+  return output
+    .split(/\n\n+/)
+    .map((block) => new Map(block.split("\n").map((line) => splitOnce(line))))
+    .flatMap((fields) => {
+      const unit = fields.get("Id");
+      const source = fields.get("SourcePath") ?? "";
+      const active = fields.get("ActiveState") ?? "unknown";
+      const loaded = fields.get("LoadState") === "loaded";
+      if (unit === undefined || !loaded || !/\/containers\/systemd\/.+\.(container|pod|kube)$/.test(source))
+        return [];
+      const detail = active === "failed" ? fields.get("Result") : fields.get("SubState");
+      return [{ unit, source, active: active === "active", state: `${active}/${detail ?? ""}` }];
+    });
+}
+
+function splitOnce(line: string): [string, string] {
+  const equals = line.indexOf("=");
+  return equals < 0 ? [line, ""] : [line.slice(0, equals), line.slice(equals + 1)];
+}
