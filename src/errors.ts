@@ -321,6 +321,24 @@ export const errorTable = define({
     text: '"{argument}" cannot be a kernel argument: {problem}',
     next: "give KEY or KEY=VALUE, one word; nothing was changed",
   },
+  KARGS_REMEMBERED_BAD: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "{version} with these kernel arguments was tried on {at} and fell back: {reason}",
+    next: "`atoll host history` has its logs; to try them all the same: `atoll host kargs --again …`",
+  },
+  PIN_STAGED: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "{version} is only staged, and a staged deployment cannot be pinned",
+    next: "reboot into it, then pin it",
+  },
+  UPDATE_UNKNOWN: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "no update is known",
+    next: "`atoll host upgrade --check` looks for one",
+  },
   PACKAGES_UNKNOWN: {
     status: 409,
     exit: exitCodes.refused,
@@ -338,6 +356,30 @@ export const errorTable = define({
     exit: exitCodes.unreachable,
     text: "{host} cannot be reached: {cause}",
     next: "check that it runs (`atoll lab list` for machines of the lab) and that its address and your key are right",
+  },
+  HOST_UNKNOWN: {
+    status: 404,
+    exit: exitCodes.refused,
+    text: "which host? This computer is none, and the lab has no machine",
+    next: "make one with `atoll lab up`, or name one with --host or ATOLL_HOST",
+  },
+  HOST_OPERATION_LOST: {
+    status: 503,
+    exit: exitCodes.failed,
+    text: "the connection to {host} ended before the outcome was known (it was {state})",
+    next: "see `atoll status` and `atoll host history`",
+  },
+  HOST_NOT_BACK: {
+    status: 504,
+    exit: exitCodes.unreachable,
+    text: "{host} has not come back, or reached no verdict, within {minutes} minutes",
+    next: "look at its console (`atoll lab console` for a machine of the lab)",
+  },
+  LAB_CONSOLE_TAKEN: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "the console of {name} cannot be had: {cause}",
+    next: "leave it in the other terminal, or read it with `atoll lab logs {name}`",
   },
   LAB_NAME_INVALID: {
     status: 400,

@@ -244,3 +244,126 @@ export interface HostStatus {
   /** What the next boot will find in /etc changed from both sides; empty when nothing is staged. */
   readonly conflicts: readonly EtcConflict[];
 }
+
+/** The verbs that change a host, one at a time. */
+export type HostVerb =
+  | "upgrade"
+  | "rollback"
+  | "rebase"
+  | "deploy"
+  | "pin"
+  | "unpin"
+  | "kargs"
+  | "cleanup"
+  | "usroverlay";
+
+/**
+ * How to name a deployment or a commit: `booted`, `staged`, `rollback`, `update` (what the last check found), an index
+ * (`0`), a version, or a checksum of which at least eight digits are given.
+ */
+export type DeploymentName = string;
+
+export interface UpgradeRequest {
+  /** `check`: only look. `stage` (the default): make it ready for the next boot. `reboot`: and reboot into it. */
+  readonly mode?: "check" | "stage" | "reboot";
+  /** Take a tree that is older than the booted one. */
+  readonly allowDowngrade?: boolean;
+}
+
+export interface RollbackRequest {
+  readonly reboot?: boolean;
+}
+
+export interface RebaseRequest {
+  /** A stream (`testing`), a ref (`atoll/x86_64/testing`) or `remote:ref`. */
+  readonly to: string;
+  readonly reboot?: boolean;
+  readonly allowDowngrade?: boolean;
+}
+
+export interface DeployRequest {
+  /** A version or a checksum. To name it is to ask for it: older ones and remembered bad ones are taken. */
+  readonly target: DeploymentName;
+  readonly reboot?: boolean;
+}
+
+export interface PinRequest {
+  readonly deployment: DeploymentName;
+}
+
+export interface KargsRequest {
+  /** `KEY` or `KEY=VALUE`, added at the end even if the key is there already. */
+  readonly append?: readonly string[];
+  /** `KEY=VALUE` removes that one; `KEY` removes the only one of that key, and refuses if there are several. */
+  readonly delete?: readonly string[];
+  /** `KEY=NEW`, or `KEY=OLD=NEW` where there are several of that key. */
+  readonly replace?: readonly string[];
+  readonly reboot?: boolean;
+  /** Try arguments that are remembered as bad with this tree. */
+  readonly again?: boolean;
+}
+
+export interface CleanupRequest {
+  /** Drop the staged deployment. */
+  readonly pending?: boolean;
+  /** Drop the rollback deployment. */
+  readonly rollback?: boolean;
+}
+
+/** A writable layer over /usr that is gone at the next boot. */
+export type UsroverlayRequest = Readonly<Record<string, never>>;
+
+export interface HostRequests {
+  readonly upgrade: UpgradeRequest;
+  readonly rollback: RollbackRequest;
+  readonly rebase: RebaseRequest;
+  readonly deploy: DeployRequest;
+  readonly pin: PinRequest;
+  readonly unpin: PinRequest;
+  readonly kargs: KargsRequest;
+  readonly cleanup: CleanupRequest;
+  readonly usroverlay: UsroverlayRequest;
+}
+
+/** What an operation came to. */
+export interface OperationResult {
+  /** False: there was nothing to do (the CLI's exit code 77). For `upgrade` in mode `check`: an update is there. */
+  readonly changed: boolean;
+  /** One sentence for a person. */
+  readonly summary: string;
+  /** What boots next, after a change of it. */
+  readonly deployment: Deployment | null;
+  readonly update: UpdateAvailable | null;
+  readonly packages: PackageDiff | null;
+  readonly conflicts: readonly EtcConflict[];
+  /** `needed`: takes effect at the next boot. `started`: the machine is on its way down. */
+  readonly reboot: "not-needed" | "needed" | "started";
+}
+
+/** A refusal or failure, as it goes to people and programs. */
+export interface ErrorBody {
+  /** From src/errors.ts; stable. */
+  readonly code: string;
+  readonly message: string;
+  /** What to do now. */
+  readonly next: string;
+  readonly parameters: Readonly<Record<string, string | number>>;
+}
+
+export interface Operation {
+  readonly id: string;
+  readonly verb: HostVerb;
+  readonly state: "running" | "done" | "failed" | "cancelled";
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  /** The step that runs, or the last one that did. */
+  readonly step: string | null;
+  readonly result: OperationResult | null;
+  readonly error: ErrorBody | null;
+}
+
+export type OperationEvent =
+  | { readonly type: "step"; readonly at: string; readonly step: string }
+  | { readonly type: "detail"; readonly at: string; readonly detail: string }
+  | { readonly type: "result"; readonly at: string; readonly result: OperationResult }
+  | { readonly type: "error"; readonly at: string; readonly error: ErrorBody };

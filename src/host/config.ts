@@ -1,0 +1,167 @@
+/**
+ * The owner's choices: /etc/atoll/atoll.yaml laid over /usr/lib/atoll/atoll.yaml, key by key.
+ * Every key has a default; an unknown key is an error, with its line and column.
+ */
+import { readFile } from "node:fs/promises";
+import { type Static, Type } from "typebox";
+import Value from "typebox/value";
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
+import { AtollError, isSystemError } from "../errors.ts";
+
+const duration = Type.String({ pattern: "^[0-9]+(s|min|h|d)$" });
+const percent = Type.Number({ minimum: 0, maximum: 50 });
+const closed = { additionalProperties: false };
+
+const fileSchema = Type.Partial(
+  Type.Object(
+    {
+      health: Type.Partial(
+        Type.Object(
+          {
+            "start-limit": duration,
+            grace: duration,
+            "script-limit": duration,
+            skip: Type.Array(Type.Enum(["units", "storage", "network", "containers"])),
+            "ignore-units": Type.Array(Type.String()),
+            "free-percent": percent,
+          },
+          closed,
+        ),
+        closed,
+      ),
+      update: Type.Partial(
+        Type.Object(
+          {
+            check: Type.Union([duration, Type.Literal("never")]),
+            "reserve-percent": percent,
+          },
+          closed,
+        ),
+        closed,
+      ),
+    },
+    closed,
+  ),
+  closed,
+);
+
+type ConfigFile = Static<typeof fileSchema>;
+
+export interface HostConfig {
+  readonly health: {
+    /** Milliseconds for the system to come up before that alone is unwell. */
+    readonly startLimit: number;
+    /** Milliseconds in which a check that failed is tried again. */
+    readonly grace: number;
+    /** Milliseconds for each of greenboot's scripts. */
+    readonly scriptLimit: number;
+    readonly skip: readonly string[];
+    /** Units whose failure is nobody's business; `*` stands for any characters. */
+    readonly ignoreUnits: readonly string[];
+    /** Percent of each file system that must be free. */
+    readonly freePercent: number;
+  };
+  readonly update: {
+    /** Milliseconds between looks for an update; null for never. */
+    readonly check: number | null;
+    /** Percent of a file system that an update must leave free. */
+    readonly reservePercent: number;
+  };
+}
+
+export const configFiles: readonly string[] = ["/usr/lib/atoll/atoll.yaml", "/etc/atoll/atoll.yaml"];
+
+/** Reads `files`, later ones over earlier ones; missing ones say nothing. Errors: CONFIG_INVALID. */
+export async function readConfig(files: readonly string[]): Promise<HostConfig> {
+  const layers = await Promise.all(files.map(async (file) => parseConfig(file, await textOf(file))));
+  return withDefaults(layers);
+}
+
+/** Parses the text of one file; `file` only names it in errors. Errors: CONFIG_INVALID. */
+export function parseConfig(file: string, text: string): ConfigFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const invalid = (offset: number, problem: string): AtollError => {
+    const { line, col } = lines.linePos(offset);
+    return new AtollError("CONFIG_INVALID", { file, line, column: col, problem });
+  };
+  const [broken] = document.errors;
+  if (broken) throw invalid(broken.pos[0], broken.message.split("\n")[0] ?? "");
+  const value: unknown = document.toJS() ?? {};
+  if (Value.Check(fileSchema, value)) return value;
+  // The deepest problem is the one that the others follow from.
+  const [first] = Value.Errors(fileSchema, value).toSorted(
+    (a, b) => depth(b.instancePath) - depth(a.instancePath),
+  );
+  const keys = first?.instancePath.split("/").slice(1) ?? [];
+  throw invalid(offsetOf(document, keys), explain(keys, first?.keyword ?? "", first?.message ?? ""));
+}
+
+function depth(path: string): number {
+  return path.split("/").length;
+}
+
+function explain(keys: readonly string[], keyword: string, message: string): string {
+  const name = keys.join(".");
+  if (keyword === "boolean") return `there is no key "${name}"`;
+  if (keyword === "pattern") return `${name} must be a duration such as 90s, 5min, 6h or 1d`;
+  return name === "" ? message : `${name} ${message}`;
+}
+
+/** Where the value, or for an unknown key the key, begins in the text. */
+function offsetOf(document: Document, keys: readonly string[]): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const key of keys) {
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === key);
+      if (pair && isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
+      node = pair?.value;
+    } else {
+      break;
+    }
+  }
+  return isNode(node) && !isMap(node) ? (node.range?.[0] ?? offset) : offset;
+}
+
+/** `90s`, `5min`, `6h`, `1d` in milliseconds. */
+export function parseDuration(text: string): number {
+  const [, count = "0", unit = "s"] = /^(\d+)(s|min|h|d)$/.exec(text) ?? [];
+  const seconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };
+  return Number(count) * (seconds[unit] ?? 1) * 1000;
+}
+
+function withDefaults(layers: readonly ConfigFile[]): HostConfig {
+  const health = layers.reduce<NonNullable<ConfigFile["health"]>>(
+    (all, { health }) => ({ ...all, ...health }),
+    {},
+  );
+  const update = layers.reduce<NonNullable<ConfigFile["update"]>>(
+    (all, { update }) => ({ ...all, ...update }),
+    {},
+  );
+  const check = update.check ?? "6h";
+  return {
+    health: {
+      startLimit: parseDuration(health["start-limit"] ?? "180s"),
+      grace: parseDuration(health.grace ?? "60s"),
+      scriptLimit: parseDuration(health["script-limit"] ?? "60s"),
+      skip: health.skip ?? [],
+      ignoreUnits: health["ignore-units"] ?? [],
+      freePercent: health["free-percent"] ?? 2,
+    },
+    update: {
+      check: check === "never" ? null : parseDuration(check),
+      reservePercent: update["reserve-percent"] ?? 5,
+    },
+  };
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return "";
+    throw error;
+  }
+}

@@ -1,0 +1,229 @@
+/** The health checks: what makes a host well, one probe for each. */
+import type { HostConfig } from "./config.ts";
+import { runScripts } from "./greenboot.ts";
+import type { HealthCheck, HealthReport } from "./model.ts";
+import { isOnline } from "./network.ts";
+import type { Ports } from "./ports.ts";
+import { shownBytes } from "./storage.ts";
+import type { Baseline } from "./store.ts";
+
+/** What a probe found. */
+type Finding = Pick<HealthCheck, "outcome" | "summary" | "detail">;
+
+interface Probe {
+  readonly name: string;
+  /** Whether time may mend it: tried again until the grace is over. */
+  readonly patient: boolean;
+  find(signal: AbortSignal): Promise<Finding>;
+}
+
+/** Milliseconds between the tries of a patient probe. */
+const retryAfter = 3000;
+
+/** Runs every check and sums them up. Changes nothing but what the owner's scripts change. */
+export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
+  const startedAt = ports.clock.now().toISOString();
+  const baseline = await ports.store.baseline.read();
+  const checks: HealthCheck[] = [];
+  const graceEnds = ports.clock.now().getTime() + ports.config.health.grace;
+  for (const probe of probes(ports, baseline)) {
+    const skip = ports.config.health.skip.includes(probe.name);
+    checks.push(skip ? skippedByOwner(probe.name) : await runProbe(ports, probe, graceEnds, signal));
+  }
+  const scripts = { ...greenboot(ports), timeLimit: ports.config.health.scriptLimit };
+  checks.push(...(await runScripts("check/required.d", scripts, signal)));
+  checks.push(...(await runScripts("check/wanted.d", scripts, signal)));
+  return sumUp(checks, startedAt, ports.clock.now().toISOString());
+}
+
+/** The owner's hooks after a verdict. */
+export async function runHooks(ports: Ports, report: HealthReport, signal: AbortSignal): Promise<void> {
+  const scripts = { ...greenboot(ports), timeLimit: ports.config.health.scriptLimit };
+  const results = await runScripts(report.outcome === "well" ? "green.d" : "red.d", scripts, signal);
+  for (const { outcome, summary, detail } of results) {
+    if (outcome === "failed") ports.log.warning([summary, ...detail].join(": "));
+  }
+}
+
+function greenboot({ paths }: Ports): { roots: readonly string[]; configuration: string } {
+  return { roots: paths.greenboot, configuration: `${paths.greenboot.at(-1) ?? ""}/greenboot.conf` };
+}
+
+/** The report that `checks` add up to. */
+export function sumUp(checks: readonly HealthCheck[], startedAt: string, endedAt: string): HealthReport {
+  const reasons = checks
+    .filter((check) => check.required && check.outcome === "failed")
+    .map((check) => check.summary);
+  return { outcome: reasons.length === 0 ? "well" : "unwell", startedAt, endedAt, checks, reasons };
+}
+
+function skippedByOwner(name: string): HealthCheck {
+  const summary = "switched off in atoll.yaml";
+  return { name, required: true, outcome: "skipped", summary, detail: [], durationMs: 0 };
+}
+
+async function runProbe(
+  ports: Ports,
+  probe: Probe,
+  graceEnds: number,
+  signal: AbortSignal,
+): Promise<HealthCheck> {
+  const started = ports.clock.now().getTime();
+  for (;;) {
+    const finding = await probe.find(signal).catch((error: unknown) => broken(probe.name, error, signal));
+    const now = ports.clock.now().getTime();
+    if (finding.outcome !== "failed" || !probe.patient || now + retryAfter > graceEnds) {
+      return { name: probe.name, required: true, ...finding, durationMs: Math.max(0, now - started) };
+    }
+    await ports.clock.sleep(retryAfter, signal);
+  }
+}
+
+function broken(name: string, error: unknown, signal: AbortSignal): Finding {
+  if (signal.aborted) throw error;
+  return failed(
+    `the check "${name}" could not be made: ${error instanceof Error ? error.message : String(error)}`,
+  );
+}
+
+const passed = (summary: string): Finding => ({ outcome: "passed", summary, detail: [] });
+const skipped = (summary: string): Finding => ({ outcome: "skipped", summary, detail: [] });
+const failed = (summary: string, detail: readonly string[] = []): Finding => ({
+  outcome: "failed",
+  summary,
+  detail,
+});
+
+function probes(ports: Ports, baseline: Baseline | null): readonly Probe[] {
+  return [
+    { name: "boot-complete", patient: false, find: (signal) => bootComplete(ports, signal) },
+    { name: "daemon", patient: true, find: (signal) => daemon(ports, signal) },
+    { name: "storage", patient: false, find: () => storage(ports) },
+    { name: "network", patient: true, find: (signal) => network(ports, baseline, signal) },
+    { name: "containers", patient: true, find: (signal) => containers(ports, baseline, signal) },
+    { name: "units", patient: true, find: (signal) => units(ports, baseline, signal) },
+  ];
+}
+
+/** systemd's own gate: units that are RequiredBy= it must start. */
+async function bootComplete({ systemd, config }: Ports, signal: AbortSignal): Promise<Finding> {
+  const limit = AbortSignal.timeout(config.health.startLimit);
+  try {
+    await systemd.start("boot-complete.target", AbortSignal.any([signal, limit]));
+    return passed("boot-complete.target is reached");
+  } catch (error) {
+    if (signal.aborted) throw error;
+    if (limit.aborted) return failed("boot-complete.target was not reached in time");
+    return failed("boot-complete.target could not be reached", [error instanceof Error ? error.message : ""]);
+  }
+}
+
+async function daemon({ selfCheck }: Ports, signal: AbortSignal): Promise<Finding> {
+  await selfCheck(signal);
+  return passed("atolld answers on its socket");
+}
+
+async function storage({ disk, config }: Ports): Promise<Finding> {
+  const systems = await Promise.all(["/", "/var", "/boot"].map((path) => disk.fileSystem(path)));
+  const seen = new Set<number>();
+  const full = systems
+    .filter(({ device }) => !seen.has(device) && seen.add(device))
+    // The root of a deployment may be an overlay or read-only image, which is always full.
+    .filter(({ path }) => path !== "/" || systems.length === 1)
+    .flatMap((system) => {
+      const share = config.health.freePercent / 100;
+      const low: string[] = [];
+      if (system.available < system.size * share) {
+        low.push(`${system.path} has ${shownBytes(system.available)} of ${shownBytes(system.size)} left`);
+      }
+      if (system.inodes > 0 && system.inodesFree < system.inodes * share) {
+        low.push(`${system.path} has ${system.inodesFree} of ${system.inodes} inodes left`);
+      }
+      return low;
+    });
+  const [first] = full;
+  return first === undefined ? passed("there is free space") : failed(first, full.slice(1));
+}
+
+async function network({ network }: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
+  if (baseline === null) return skipped("nothing to compare with yet");
+  if (!baseline.network) return skipped("there was no network before either");
+  const state = await network.state(signal);
+  if (isOnline(state)) return passed(`${state.addresses.join(", ")}; ${state.routes.join(", ")}`);
+  const lack = state.addresses.length === 0 ? "there is no address" : "there is no default route";
+  return failed(`the network worked before, and now ${lack}`);
+}
+
+async function containers(ports: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
+  if (baseline === null) return skipped("nothing to compare with yet");
+  if (baseline.containers.length === 0) return skipped("no container unit ran before");
+  const now = new Map((await ports.systemd.containerUnits(signal)).map((unit) => [unit.unit, unit]));
+  const health = await ports.containers.health(signal);
+  const down = baseline.containers.flatMap(({ unit, healthy }) => {
+    const state = now.get(unit);
+    // Its file is gone: its owner, or the tree, took it away.
+    if (state === undefined) return [];
+    if (!state.active) return [`${unit} ran before, and is ${state.state}`];
+    return healthy && health.get(unit) === false ? [`${unit} was healthy before, and is not`] : [];
+  });
+  return summary(ports, down, `${baseline.containers.length} container units are as well as before`, signal);
+}
+
+async function units(ports: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
+  const now = await ports.systemd.failedUnits(signal);
+  const fresh = newFailures(now, baseline?.failedUnits ?? [], ports.config);
+  return summary(
+    ports,
+    fresh.map((unit) => `${unit} failed`),
+    "no unit failed that did not fail before",
+    signal,
+  );
+}
+
+/** Units that failed, less those that failed before and those that the owner ignores. */
+export function newFailures(now: readonly string[], before: readonly string[], config: HostConfig): string[] {
+  const ignored = config.health.ignoreUnits.map(asPattern);
+  return now.filter((unit) => !before.includes(unit) && !ignored.some((pattern) => pattern.test(unit)));
+}
+
+function asPattern(glob: string): RegExp {
+  const parts = glob.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`);
+}
+
+/** `problems`, each beginning with the name of its unit, with that unit's last lines. */
+async function summary(
+  { journal }: Ports,
+  problems: readonly string[],
+  fine: string,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const [first, ...more] = problems;
+  if (first === undefined) return passed(fine);
+  const [unit = ""] = first.split(" ");
+  const lines = await journal.unit(unit, signal);
+  return failed(more.length === 0 ? first : `${first}, and ${more.length} more`, [...more, ...lines]);
+}
+
+/** How the machine is now, to be compared with after a change. */
+export async function observeBaseline(
+  ports: Ports,
+  bootId: string | null,
+  signal: AbortSignal,
+): Promise<Baseline> {
+  const [failedUnits, state, running] = await Promise.all([
+    ports.systemd.failedUnits(signal),
+    ports.network.state(signal),
+    ports.systemd.containerUnits(signal),
+  ]);
+  const active = running.filter((unit) => unit.active);
+  const health =
+    active.length === 0 ? new Map<string, boolean | null>() : await ports.containers.health(signal);
+  return {
+    at: ports.clock.now().toISOString(),
+    bootId,
+    failedUnits,
+    network: isOnline(state),
+    containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === true })),
+  };
+}

@@ -1,0 +1,291 @@
+/** The judge: carries out what trial.ts says is next, until there is nothing next. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Type } from "typebox";
+import Value from "typebox/value";
+import { parseBootRecord } from "./boot-id.ts";
+import { bootStateOf, readGrubenv, withGood, writeGrubenv } from "./grubenv.ts";
+import { checkHealth, observeBaseline, runHooks, sumUp } from "./health.ts";
+import { entry } from "./history.ts";
+import { boots } from "./journal.ts";
+import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
+import type { Ports } from "./ports.ts";
+import { healthReportSchema, verdictSchema } from "./schemas.ts";
+import { replaceFile } from "./store.ts";
+import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
+import { type TrialAction, type TrialObservation, trialStep } from "./trial.ts";
+
+/** What this boot's judge found; kept in /run, so that a restart of the daemon does not judge twice. */
+const judgementSchema = Type.Object({ verdict: verdictSchema, report: healthReportSchema });
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly report: HealthReport;
+}
+
+/** The judgement on this boot, or null. */
+export async function readJudgement(ports: Ports): Promise<Judgement | null> {
+  try {
+    const value: unknown = JSON.parse(await readFile(join(ports.paths.run, "judgement.json"), "utf8"));
+    return Value.Check(judgementSchema, value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What trial.ts decides from. */
+export async function observeTrial(ports: Ports): Promise<TrialObservation> {
+  const boot = parseBootRecord(ports.commandLine);
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  const failed = failedDeployment(boot, deployments);
+  return {
+    boot,
+    verdict: (await readJudgement(ports))?.verdict ?? null,
+    environment: bootStateOf(await readGrubenv(ports.paths.grubenv)),
+    failed: failed
+      ? await isRemembered(ports, failed).then((known) => (known ? "remembered" : "unremembered"))
+      : "gone",
+    alternative: deployments.some((deployment) => !deployment.booted && !deployment.staged),
+  };
+}
+
+/** The deployment that GRUB gave up; null when it is no longer installed. */
+function failedDeployment(
+  boot: TrialObservation["boot"],
+  deployments: readonly InstalledDeployment[],
+): InstalledDeployment | null {
+  if (boot.kind !== "fallback") return null;
+  const others = deployments.filter((deployment) => !deployment.booted && !deployment.staged);
+  const named = others.find(
+    (deployment) => deployment.bootId !== null && deployment.bootId === boot.failedBootId,
+  );
+  // A tree without a boot id has no name; GRUB tries the first entry only, so that is the one that failed.
+  return named ?? others.find((deployment) => deployment.index === 0 && deployment.bootId === null) ?? null;
+}
+
+/** On the list, and not asked for again since. */
+async function isRemembered(ports: Ports, failed: InstalledDeployment): Promise<boolean> {
+  const [bad, intent] = await Promise.all([ports.store.bad.read(), ports.store.intent.read()]);
+  const known = bad?.find((tree) => tree.bootId === nameOf(failed));
+  if (known === undefined) return false;
+  return !(intent?.checksum === failed.checksum && intent.stagedAt > known.at);
+}
+
+function nameOf(deployment: InstalledDeployment): string {
+  return deployment.bootId ?? deployment.id;
+}
+
+/**
+ * Judges this boot and brings its trial to an end: level-triggered, so it may be called at any time, also after a
+ * restart in the middle. Ends when there is nothing more to do, or the machine is on its way down.
+ */
+export async function settleTrial(ports: Ports, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const seen = await observeTrial(ports);
+    const { action } = trialStep(seen);
+    if (action === null) return;
+    await actions[action](ports, seen, signal);
+    if (action === "reboot") return;
+  }
+}
+
+type Action = (ports: Ports, seen: TrialObservation, signal: AbortSignal) => Promise<void>;
+
+const actions: Readonly<Record<TrialAction, Action>> = {
+  judge,
+  "write-good": writeGood,
+  remember,
+  undeploy,
+  async reboot({ log, systemd }, { boot }, signal) {
+    log.error(`this boot (${boot.bootId}) is unwell: rebooting`);
+    await systemd.reboot(signal);
+  },
+};
+
+async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
+  const report = await reportOn(ports, signal);
+  const at = ports.clock.now().toISOString();
+  const { outcome, reasons } = report;
+  const verdict: Verdict = {
+    outcome,
+    at,
+    boot: boot.kind,
+    bootId: boot.bootId,
+    attempt: boot.attempt,
+    reasons,
+  };
+  if (outcome === "unwell" && boot.kind === "trial" && boot.bootId !== null) {
+    await addAttempt(ports, boot.bootId, {
+      attempt: boot.attempt,
+      startedAt: ports.bootedAt,
+      reasons,
+      log: detail(report),
+    });
+  }
+  await ports.store.history.add(verdictEntry(ports, verdict));
+  await replaceFile(join(ports.paths.run, "judgement.json"), JSON.stringify({ verdict, report }), 0o644);
+  await replaceFile(join(ports.paths.run, "verdict.json"), `${JSON.stringify(verdict)}\n`, 0o644);
+  await writeMotd(ports, verdict);
+  await runHooks(ports, report, signal);
+}
+
+/** Waits until the system is up, then runs the checks; a system that does not come up is unwell without them. */
+async function reportOn(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
+  const startedAt = ports.clock.now().toISOString();
+  const limit = AbortSignal.timeout(ports.config.health.startLimit);
+  try {
+    await ports.systemd.start("multi-user.target", AbortSignal.any([signal, limit]));
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const seconds = Math.round(ports.config.health.startLimit / 1000);
+    const summary = limit.aborted
+      ? `multi-user.target was not reached in ${seconds} s`
+      : "multi-user.target could not be reached";
+    const detail = error instanceof Error ? [error.message] : [];
+    const check = {
+      name: "multi-user",
+      required: true,
+      outcome: "failed" as const,
+      summary,
+      detail,
+      durationMs: 0,
+    };
+    return sumUp([check], startedAt, ports.clock.now().toISOString());
+  }
+  return checkHealth(ports, signal);
+}
+
+function detail(report: HealthReport): string[] {
+  return report.checks
+    .filter((check) => check.required && check.outcome === "failed")
+    .flatMap((check) => [check.summary, ...check.detail]);
+}
+
+async function addAttempt({ store }: Ports, bootId: string, boot: FailedBoot): Promise<void> {
+  const before = await store.attempts.read();
+  const others =
+    before?.bootId === bootId ? before.boots.filter(({ attempt }) => attempt !== boot.attempt) : [];
+  await store.attempts.write({ bootId, boots: [...others.map(mutable), mutable(boot)] });
+}
+
+function mutable({ attempt, startedAt, reasons, log }: FailedBoot): {
+  attempt: number | null;
+  startedAt: string | null;
+  reasons: string[];
+  log: string[];
+} {
+  return { attempt, startedAt, reasons: [...reasons], log: [...log] };
+}
+
+function verdictEntry({ clock }: Ports, verdict: Verdict): ReturnType<typeof entry> {
+  const on = verdict.attempt === null ? "" : ` (try ${verdict.attempt} of 3)`;
+  const reasons = verdict.reasons.length === 0 ? "" : `: ${verdict.reasons.join("; ")}`;
+  const summary = `judged ${verdict.outcome}${on}${reasons}`;
+  return entry(clock, "verdict", summary, { bootId: verdict.bootId, reasons: verdict.reasons });
+}
+
+async function writeMotd({ paths, log }: Ports, verdict: Verdict): Promise<void> {
+  const text =
+    verdict.outcome === "well"
+      ? "Boot Status is GREEN - Health Check SUCCESS"
+      : `Boot Status is RED - Health Check FAILURE!\n${verdict.reasons.map((reason) => `  ${reason}`).join("\n")}`;
+  await replaceFile(paths.motd, `${text}\n`, 0o644).catch((error: unknown) => {
+    log.warning(`${paths.motd} cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  });
+}
+
+async function writeGood(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
+  if (boot.bootId === null) return;
+  const variables = await readGrubenv(ports.paths.grubenv);
+  await writeGrubenv(ports.paths.grubenv, withGood(variables, boot.bootId));
+  ports.log.info(`good: ${boot.bootId}`);
+  await tidy(ports, boot, signal);
+}
+
+/** What a trial that is over leaves behind. Each is found and cleared another time if a power cut comes first. */
+async function tidy(ports: Ports, boot: TrialObservation["boot"], signal: AbortSignal): Promise<void> {
+  await ports.store.attempts.clear();
+  if (boot.kind !== "trial") return;
+  const bad = (await ports.store.bad.read()) ?? [];
+  const others = bad.filter((tree) => tree.bootId !== boot.bootId);
+  if (others.length < bad.length) await ports.store.bad.write(others);
+  await ports.store.baseline.write(await observeBaseline(ports, boot.bootId, signal));
+}
+
+async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  const failed = failedDeployment(boot, deployments);
+  if (failed === null) return;
+  const failedBoots = await collectBoots(ports, boot.failedBootId ?? nameOf(failed), signal);
+  const reasons = reasonsOf(failedBoots);
+  const at = ports.clock.now().toISOString();
+  const { checksum, version } = failed;
+  const tree: BadTree = {
+    checksum,
+    version,
+    kernelArguments: failed.kernelArguments ?? [],
+    bootId: nameOf(failed),
+    at,
+    reasons,
+    boots: failedBoots,
+  };
+  const others = ((await ports.store.bad.read()) ?? []).filter(({ bootId }) => bootId !== tree.bootId);
+  await ports.store.bad.write([...others, tree]);
+  const running = deployments.find((deployment) => deployment.booted);
+  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${failedBoots.length} tries`;
+  await ports.store.history.add(entry(ports.clock, "fallback", summary, { ...tree, kernelArguments: null }));
+}
+
+/** The tries of the trial: what their judges wrote down, and what the journal has of those that had no judge. */
+async function collectBoots(ports: Ports, bootId: string, signal: AbortSignal): Promise<FailedBoot[]> {
+  const attempts = await ports.store.attempts.read();
+  const judged = attempts?.bootId === bootId ? attempts.boots : [];
+  const journaled = await boots(ports.journal, bootId, signal).catch((error: unknown) =>
+    unreadable(ports, error, signal),
+  );
+  return Promise.all(
+    [1, 2, 3].map(async (attempt): Promise<FailedBoot> => {
+      const known = judged.find((boot) => boot.attempt === attempt);
+      const logged = journaled.find((boot) => boot.attempt === attempt)?.boot;
+      const log = logged ? await ports.journal.summary(logged.id, signal) : [];
+      const startedAt = known?.startedAt ?? logged?.startedAt ?? null;
+      return {
+        attempt,
+        startedAt,
+        reasons: known?.reasons ?? [guess(log)],
+        log: [...(known?.log ?? []), ...log],
+      };
+    }),
+  );
+}
+
+function unreadable({ log }: Ports, error: unknown, signal: AbortSignal): [] {
+  if (signal.aborted) throw error;
+  log.warning(
+    `the journal of the failed boots cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+  );
+  return [];
+}
+
+/** Why a boot without a verdict ended, as far as its log tells. */
+function guess(log: readonly string[]): string {
+  const panic = log.find((line) => /Kernel panic|Oops|BUG:|watchdog: .*lockup/.test(line));
+  if (panic !== undefined) return panic.replace(/^\[[^\]]*\] \S+ \S+: /, "");
+  if (log.length === 0)
+    return "ended before its log reached the disk: in the kernel, in the initramfs, or by a reset";
+  return "ended without a verdict: by a reset, a watchdog or the boot deadline";
+}
+
+/** Every reason once, in the order of the tries. */
+function reasonsOf(failedBoots: readonly FailedBoot[]): string[] {
+  return [...new Set(failedBoots.flatMap((boot) => boot.reasons))];
+}
+
+async function undeploy(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  const failed = failedDeployment(boot, deployments);
+  if (failed === null) return;
+  await ports.ostree.undeploy(failed.index, signal);
+  const intent = await ports.store.intent.read();
+  if (intent?.checksum === failed.checksum) await ports.store.intent.clear();
+}
