@@ -34,7 +34,7 @@ async function runTestTask(kind: TestKind, files: readonly string[]): Promise<nu
 /** Builds the bundles and runs the `atoll` command from them, as a user's `./atoll` does. */
 async function runAtoll(words: readonly string[]): Promise<number> {
   await buildAll();
-  // Ctrl-C reaches the command too, which tidies up; this process only waits for it.
+  // The command tidies up; this process only passes the wish on and waits.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
   const child = spawn(process.execPath, [join(projectRoot, "dist", "atoll.mjs"), ...words], {
     stdio: "inherit",

@@ -153,6 +153,18 @@ export const errorTable = define({
     text: "a tree has exactly one kernel; the packages bring: {kernels}",
     next: "name one kernel in the treefile's `kernel.package` and none in `packages`",
   },
+  VERSION_NOT_NEWER: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "version {version} is not newer than {newest}, which the repository has already",
+    next: "give a newer one, or none: the composer then counts on by itself",
+  },
+  SIGNING_KEY_LOST: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "{folder} names the signing key {id}, but its secret half is not there",
+    next: "restore the folder from a backup; to start anew with another key remove it, and install machines afresh",
+  },
   WRITE_LOG_INVALID: {
     status: 500,
     exit: exitCodes.failed,

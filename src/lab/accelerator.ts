@@ -29,7 +29,7 @@ const kvmDevice = "/dev/kvm";
  */
 export async function chooseAccelerator(options: AcceleratorOptions): Promise<AcceleratorChoice> {
   const env = options.env ?? process.env;
-  const wish = env["ATOLL_ACCELERATOR"];
+  const wish = env.ATOLL_ACCELERATOR;
   if (wish === "kvm" || wish === "tcg") return { accelerator: wish, reason: "ATOLL_ACCELERATOR says so" };
   if (wish) {
     throw new AtollError("USAGE", {

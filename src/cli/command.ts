@@ -1,0 +1,113 @@
+import { Command, CommanderError } from "commander";
+import { AtollError, exitCodes } from "../errors.ts";
+import type { Terminal } from "./terminal.ts";
+import type { Connection, HostTransport } from "./transport.ts";
+
+/** What every command is given. */
+export interface CliContext {
+  readonly terminal: Terminal;
+  readonly env: NodeJS.ProcessEnv;
+  /** Fires at the first Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** How hosts are reached. */
+  readonly transport: HostTransport;
+  /** Sets the exit code of a command that did not fail. */
+  exitWith(code: number): void;
+}
+
+export interface Example {
+  readonly command: string;
+  readonly does: string;
+}
+
+/** A command with its help; every mistake in its use becomes a USAGE error that names its `--help`. */
+export function makeCommand(name: string, summary: string, examples: readonly Example[] = []): Command {
+  const command = new Command(name)
+    .description(summary)
+    .helpOption("-h, --help", "show this help")
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .configureOutput({ outputError: () => {} })
+    .exitOverride((error) => {
+      throw isHelp(error) ? error : usageError(command, error);
+    });
+  if (examples.length > 0) {
+    const widest = Math.max(...examples.map((example) => example.command.length));
+    const lines = examples.map((example) => `  ${example.command.padEnd(widest)}  ${example.does}`);
+    command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
+  }
+  return command;
+}
+
+/** True for what commander throws after it has shown help or the version. */
+export function isHelp(error: unknown): error is CommanderError {
+  return (
+    error instanceof CommanderError &&
+    ["commander.help", "commander.helpDisplayed", "commander.version"].includes(error.code)
+  );
+}
+
+function usageError(command: Command, error: CommanderError): AtollError {
+  const problem = error.message
+    .replace(/^error: /, "")
+    .replace(/\n\((.*)\)/s, " ($1)")
+    .trim();
+  return new AtollError("USAGE", { problem, help: `${fullName(command)} --help` }, error);
+}
+
+function fullName(command: Command): string {
+  const names: string[] = [];
+  for (let each: Command | null = command; each; each = each.parent) names.unshift(each.name());
+  return names.join(" ");
+}
+
+/** Options that the helpers below understand; a command's own come on top. */
+export interface CommonOptions {
+  readonly host?: string;
+  readonly json?: boolean;
+}
+
+/** A command that speaks to a host's daemon. */
+export function makeHostCommand(
+  context: CliContext,
+  name: string,
+  summary: string,
+  examples: readonly Example[] = [],
+): Command {
+  const command = makeCommand(name, summary, examples);
+  if (context.transport.remote) addHostOption(command);
+  return addJsonOption(command);
+}
+
+export function addHostOption(command: Command): Command {
+  return command.option("--host <host>", "a machine of the lab, or [user@]address[:port] by SSH");
+}
+
+export function addJsonOption(command: Command): Command {
+  return command.option("--json", "print one JSON document");
+}
+
+/** Runs `work` with a connection to the host that the options name. */
+export async function withHost(
+  context: CliContext,
+  command: Command,
+  work: (connection: Connection, options: CommonOptions) => Promise<void>,
+): Promise<void> {
+  const options: CommonOptions = command.optsWithGlobals();
+  await work(await context.transport.connect(options.host ?? context.env.ATOLL_HOST), options);
+}
+
+/** The exit codes, for the end of the top-level help. */
+export function exitCodeHelp(): string {
+  const meanings: readonly [number, string][] = [
+    [exitCodes.done, "done"],
+    [exitCodes.failed, "failed"],
+    [exitCodes.usage, "wrong use"],
+    [exitCodes.refused, "refused, nothing changed"],
+    [exitCodes.busy, "the host is busy with another change"],
+    [exitCodes.unreachable, "the host cannot be reached"],
+    [exitCodes.nothingToDo, "nothing to do"],
+    [exitCodes.interrupted, "interrupted"],
+  ];
+  return `\nExit codes:\n${meanings.map(([code, text]) => `  ${String(code).padEnd(4)} ${text}`).join("\n")}`;
+}

@@ -1,0 +1,78 @@
+import { access } from "node:fs/promises";
+import { basename, resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { AtollError } from "../../errors.ts";
+import { createMachine } from "../../lab/machine.ts";
+import { type Firmware, firmwares } from "../../lab/qemu.ts";
+import { labKey } from "../../lab/ssh.ts";
+import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
+import { labTools } from "../lab-tools.ts";
+import { json } from "../output.ts";
+import { drawProgress } from "../progress.ts";
+
+interface CreateOptions extends CommonOptions {
+  readonly image: string;
+  readonly firmware: Firmware;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly disk: string;
+  readonly port: readonly string[];
+}
+
+export function labCreateCommand(context: CliContext): Command {
+  const command = addJsonOption(
+    makeCommand("create", "make a machine from a disk image of your own", [
+      { command: "atoll lab create box --image atoll.qcow2", does: "then: atoll lab start box" },
+      { command: "atoll lab create sb --image atoll.img --firmware secureboot", does: "with Secure Boot" },
+    ]),
+  )
+    .argument("<name>", "its host name")
+    .requiredOption("--image <file>", "disk image, raw or qcow2 (see atoll image)")
+    .addOption(new Option("--firmware <kind>", "how it starts").choices(firmwares).default("uefi"))
+    .option("--memory <MiB>", "its memory", "1024")
+    .option("--cpus <count>", "its processors", "2")
+    .option("--disk <GiB>", "size of its disk", "8")
+    .option("--port <guest>", "one of its ports to reach from here; may be given again", collect, []);
+  return command.action(async (name: string) => {
+    const options: CreateOptions = command.opts();
+    const file = resolve(options.image);
+    if (!(await exists(file))) {
+      throw new AtollError("USAGE", { problem: `there is no image ${file}`, help: "atoll image --help" });
+    }
+    const progress = drawProgress(context.terminal);
+    const tools = await labTools(context, progress);
+    progress.step(`making ${name}`);
+    const { record } = await createMachine(tools, {
+      name,
+      image: { file, format: file.endsWith(".qcow2") ? "qcow2" : "raw", label: basename(file) },
+      diskGiB: count(options.disk, "--disk"),
+      memoryMiB: count(options.memory, "--memory"),
+      cpus: count(options.cpus, "--cpus"),
+      firmware: options.firmware,
+      ports: options.port.map((port) => ({ guest: count(port, "--port") })),
+      provisioning: { hostname: name, rootKeys: [(await labKey(tools.lab)).publicKey] },
+    });
+    progress.done();
+    context.terminal.out(options.json ? json(record) : `${name} is made. Start it: atoll lab start ${name}`);
+  });
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function count(text: string, option: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new AtollError("USAGE", {
+    problem: `${option} is "${text}", not a count`,
+    help: "atoll lab create --help",
+  });
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}

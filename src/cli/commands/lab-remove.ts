@@ -1,0 +1,29 @@
+import type { Command } from "commander";
+import { killMachine, removeMachine } from "../../lab/machine.ts";
+import { type CliContext, makeCommand } from "../command.ts";
+import { labContext } from "../lab-tools.ts";
+import { drawProgress } from "../progress.ts";
+
+interface RemoveOptions {
+  readonly force?: boolean;
+}
+
+export function labRemoveCommand(context: CliContext): Command {
+  const command = makeCommand("remove", "remove machines with their disks", [
+    { command: "atoll lab remove atoll-1", does: "must be stopped" },
+    { command: "atoll lab remove --force atoll-1", does: "even if it runs" },
+  ])
+    .argument("<name...>", "machines of the lab")
+    .option("--force", "pull the plug first");
+  return command.action(async (names: string[]) => {
+    const { force }: RemoveOptions = command.opts();
+    const lab = labContext(context);
+    const progress = drawProgress(context.terminal);
+    for (const name of names) {
+      progress.step(`removing ${name}`);
+      if (force) await killMachine(lab, name);
+      await removeMachine(lab, name);
+    }
+    progress.done();
+  });
+}
