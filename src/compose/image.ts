@@ -1,15 +1,4 @@
-import {
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AtollError, isSystemError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
@@ -85,8 +74,7 @@ export async function buildImage(options: ImageOptions): Promise<ImageResult> {
     return { output: options.output, commit, bootId, size: blocks * sectorSize };
   } finally {
     // Rootless, the files belong to subordinate ids, which only the toolbox can remove.
-    await options.toolbox.run(["rm", "-rf", scratch], { step: "tidying up", binds: [scratch] });
-    await rm(scratch, { recursive: true, force: true });
+    await options.toolbox.run(["rm", "-rf", scratch], { step: "tidying up", binds: [folder] });
   }
 }
 
@@ -281,7 +269,22 @@ async function writeEfi({ tools, scratch, disk }: Place, layout: DiskLayout): Pr
   const step = "writing the EFI system partition";
   const sectors = `${start / sectorSize}`;
   const id = "a7011a7a";
-  const options = ["--invariant", "-n", "ESP", "-i", id, "--offset", sectors, "-h", sectors];
+  // FAT32, as the UEFI specification has it; at this size only with clusters of one sector.
+  const options = [
+    "--invariant",
+    "-F",
+    "32",
+    "-s",
+    "1",
+    "-n",
+    "ESP",
+    "-i",
+    id,
+    "--offset",
+    sectors,
+    "-h",
+    sectors,
+  ];
   await tools.run(step, "mkfs.vfat", ...options, disk, `${size / 1024}`);
   const target = `${disk}@@${start}`;
   await tools.run(step, "mmd", "-i", target, "::EFI", "::EFI/BOOT", "::EFI/debian");
