@@ -1,15 +1,9 @@
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type {
-  ErrorResponse,
-  HostRequests,
-  HostVerb,
-  Operation,
-  StatusResponse,
-  Verdict,
-} from "../src/api/types.ts";
+import type { HostRequests, HostVerb, OperationResult, StatusResponse, Verdict } from "../src/api/types.ts";
+import { type HostClient, hostClient } from "../src/cli/client.ts";
+import { HostFailure } from "../src/cli/failure.ts";
 import {
   createMachine,
   getMachine,
@@ -38,11 +32,6 @@ export interface CutReport {
   readonly lost: number;
   readonly torn: number;
 }
-
-/** An operation's end as its caller sees it. */
-export type Outcome =
-  | { readonly done: true; readonly operation: Operation }
-  | { readonly done: false; readonly error: ErrorResponse["error"] };
 
 /** One machine of the lab under test. It waits for what the machine says, never for time to pass. */
 export class TestMachine {
@@ -119,71 +108,43 @@ export class TestMachine {
     });
   }
 
-  async status(): Promise<StatusResponse> {
-    return this.get("/v1/host");
+  /** The API of the boot that was judged last. */
+  get api(): HostClient {
+    const signal = AbortSignal.timeout(patienceMs);
+    return hostClient({ name: this.name, socketPath: this.files.apiSocket, signal });
   }
 
   /** Looks at the host's status until `holds` is true of it. */
   async until(holds: (status: StatusResponse) => boolean): Promise<StatusResponse> {
     const limit = AbortSignal.timeout(patienceMs);
     for (;;) {
-      const status = await this.status();
+      const status = await this.api.status();
       if (holds(status)) return status;
       if (limit.aborted) throw new Error(`waited in vain; status is ${JSON.stringify(status, null, 2)}`);
       await sleep(200);
     }
   }
 
-  async get<T>(path: string): Promise<T> {
-    const { status, body } = await this.#http("GET", path);
-    if (status !== 200) throw new Error(`GET ${path} on ${this.name}: ${status} ${body}`);
-    const value: T = JSON.parse(body);
-    return value;
-  }
-
-  /** Starts an operation and comes back at once. */
-  async begin<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<Outcome> {
-    const { status, body } = await this.#http("POST", `/v1/host/${verb}`, JSON.stringify(parameters));
-    if (status === 202) {
-      const operation: Operation = JSON.parse(body);
-      return { done: true, operation };
+  /** Does an operation to its end. Throws the HostFailure with which it was refused, or ended. */
+  async change<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<OperationResult> {
+    const { api } = this;
+    const { id } = await api.begin(verb, parameters);
+    for await (const event of api.events(id)) {
+      if (event.type === "result") return event.result;
+      if (event.type === "error") throw new HostFailure(event.error);
     }
-    const { error }: ErrorResponse = JSON.parse(body);
-    return { done: false, error };
+    throw new Error(
+      `${verb} on ${this.name} ended without a result: ${JSON.stringify(await api.operation(id))}`,
+    );
   }
 
-  /** Does an operation to its end. A refusal, at the start or later, is an outcome too. */
-  async ask<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<Outcome> {
-    const begun = await this.begin(verb, parameters);
-    if (!begun.done) return begun;
-    await this.#http("GET", `/v1/operations/${begun.operation.id}/events`);
-    const operation = await this.get<Operation>(`/v1/operations/${begun.operation.id}`);
-    return operation.error ? { done: false, error: operation.error } : { done: true, operation };
-  }
-
-  #http(method: string, path: string, payload?: string): Promise<{ status: number; body: string }> {
-    return new Promise((resolve, reject) => {
-      const call = request(
-        {
-          socketPath: this.files.apiSocket,
-          method,
-          path,
-          headers: payload === undefined ? {} : { "content-type": "application/json" },
-          signal: AbortSignal.timeout(patienceMs),
-          agent: false,
-        },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on("data", (chunk: Buffer) => chunks.push(chunk));
-          response.on("error", reject);
-          response.on("end", () => {
-            resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
-          });
-        },
-      );
-      call.on("error", reject);
-      call.end(payload);
-    });
+  /** Reboots it, and comes back where GRUB starts the next boot: the one that `judged` then waits for. */
+  async rebootUntilLoader(): Promise<void> {
+    await this.expectReboot();
+    const mark = this.#boot;
+    // The connection may break before the command has told how it ended.
+    await this.ssh("systemctl reboot", [0, 255]).catch(() => {});
+    await this.console.waitFor(/atoll: ostree-\d .*/, mark, AbortSignal.timeout(patienceMs));
   }
 
   /** Bytes of writes that the machine has made since `turnOn`. */

@@ -30,8 +30,3 @@ export function seededRandom(seed: number, name: string): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
-
-/** One of `choices`. */
-export function pick<T>(choices: readonly [T, ...T[]], random: Random): T {
-  return choices[Math.floor(random() * choices.length)] ?? choices[0];
-}
