@@ -339,6 +339,12 @@ export const errorTable = define({
     text: "{version} with these kernel arguments was tried on {at} and fell back: {reason}",
     next: "`atoll host history` has its logs; to try them all the same: `atoll host kargs --again …`",
   },
+  UNLOCK_FAILED: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "/usr could not be made writable: {problem}",
+    next: "nothing was changed; `journalctl -u atolld` has more",
+  },
   PIN_STAGED: {
     status: 409,
     exit: exitCodes.refused,
@@ -440,6 +446,12 @@ export const errorTable = define({
     exit: exitCodes.failed,
     text: "starting {name}: QEMU says: {cause}",
     next: "all that it said is in {log}",
+  },
+  LAB_ORIGIN_FAILED: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "what serves the lab's machines did not start: {cause}",
+    next: "all that it said is in {log}; if a port is taken, end what has taken it",
   },
   LAB_MONITOR_FAILED: {
     status: 500,

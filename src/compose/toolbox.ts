@@ -42,6 +42,7 @@ const suite = "trixie";
 const mirror = "http://deb.debian.org";
 const packages: readonly string[] = [
   "apt-utils",
+  "binutils",
   "busybox-static",
   "ca-certificates",
   "cpio",

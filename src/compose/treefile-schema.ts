@@ -9,7 +9,7 @@ const unitName = Type.String({
   pattern: "^[A-Za-z0-9:_.@\\\\-]+\\.(service|socket|timer|path|target|mount|automount|swap|slice|scope)$",
   description: "systemd unit with its suffix, such as ssh.service",
 });
-const absolutePath = { pattern: "^/(?!.*(^|/)\\.\\.(/|$)).+" };
+const absolutePath = { pattern: "^/(?!.*(^|/)\\.\\.(/|$))" };
 const list = <T extends Type.TSchema>(items: T, description: string) =>
   Type.Optional(Type.Array(items, { description }));
 const closed = { additionalProperties: false };
@@ -62,6 +62,9 @@ export const TreefileSchema = Type.Object(
               description:
                 "Mode of the file, in quotes. Left out: 0755 when it is executable, 0644 when not.",
             }),
+          ),
+          strip: Type.Optional(
+            Type.Boolean({ description: "Leave symbols and debugging information out of the program." }),
           ),
         },
         closed,

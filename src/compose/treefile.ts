@@ -12,6 +12,8 @@ export interface FileRule {
   readonly to: string;
   /** Permission bits, or null: 0755 when executable, 0644 when not. */
   readonly mode: number | null;
+  /** Programs only: left without symbols and debugging information. */
+  readonly strip: boolean;
 }
 
 /** A treefile with all it includes, merged; paths on this computer are absolute. */
@@ -280,12 +282,9 @@ function mergeTreefiles(layers: readonly Layer[]): Treefile {
   };
 }
 
-function fileRule(rule: { from: string; to: string; mode?: string }): FileRule {
-  return {
-    from: rule.from,
-    to: rule.to,
-    mode: rule.mode === undefined ? null : Number.parseInt(rule.mode, 8),
-  };
+function fileRule(rule: { from: string; to: string; mode?: string; strip?: boolean }): FileRule {
+  const mode = rule.mode === undefined ? null : Number.parseInt(rule.mode, 8);
+  return { from: rule.from, to: rule.to, mode, strip: rule.strip ?? false };
 }
 
 /** Joins several lists over the layers so that each word ends in the list that named it last. */

@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { access, copyFile, link, mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { withExclusive } from "../exclusive.ts";
+import type { Progress } from "../progress.ts";
+import { debPath } from "./debs.ts";
+import { type Lock, lockHash } from "./lock.ts";
+import type { Toolbox } from "./toolbox.ts";
+import type { PinnedIds } from "./users.ts";
+import { formatEntries } from "./users.ts";
+
+interface BaseOptions {
+  readonly toolbox: Toolbox;
+  readonly cache: string;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+}
+
+/** Part of a base tree's name: raise it when this file makes another tree from the same packages. */
+const recipe = 1;
+
+/** Never unpacked from any package. Licences stay: what is given away must carry them. */
+const leftOut: readonly string[] = [
+  "path-exclude=/usr/share/doc/*",
+  "path-include=/usr/share/doc/*/copyright",
+  "path-exclude=/usr/share/locale/*",
+  "path-include=/usr/share/locale/locale.alias",
+  "path-exclude=/usr/share/man/*",
+  "path-exclude=/usr/share/info/*",
+  "path-exclude=/usr/share/lintian/*",
+  "path-exclude=/usr/share/bug/*",
+  "path-exclude=/usr/share/bash-completion/*",
+  "path-exclude=/usr/share/zsh/*",
+  "path-exclude=/usr/share/fish/*",
+];
+
+/**
+ * Gives the folder of a root with exactly the lock's packages installed and configured, made by mmdebstrap without the
+ * network from the cached files. It is kept in the cache, by what it is made of, and must not be changed.
+ * The files' owners are those of the toolbox's namespace. Errors: COMMAND_FAILED, INTERRUPTED.
+ */
+export async function openBase(lock: Lock, ids: PinnedIds, options: BaseOptions): Promise<string> {
+  const key = createHash("sha256")
+    .update(JSON.stringify([recipe, lockHash(lock), leftOut, ids]))
+    .digest("hex")
+    .slice(0, 16);
+  const base = join(options.cache, `base-${key}`);
+  if (await exists(base)) return base;
+  const lockOptions = {
+    step: "waiting for the base tree",
+    onWait: () => options.progress.detail("another atoll makes it; waiting"),
+    ...(options.signal && { signal: options.signal }),
+  };
+  options.progress.step("installing packages");
+  await withExclusive(`${base}.lock`, lockOptions, async () => {
+    if (!(await exists(base))) await makeBase(base, lock, ids, options);
+  });
+  return base;
+}
+
+async function makeBase(base: string, lock: Lock, ids: PinnedIds, options: BaseOptions): Promise<void> {
+  const { toolbox, progress, signal } = options;
+  const work = `${base}.work`;
+  const fresh = join(work, "root");
+  const log = `${base}.log`;
+  const lines: string[] = [];
+  const inside = (argv: [string, ...string[]], step: string) =>
+    toolbox.run(argv, {
+      step,
+      log,
+      onLine: (line) => {
+        lines.push(line);
+        progress.detail(line.replace(/^I: /, ""));
+      },
+      ...(signal && { signal }),
+    });
+  await toolbox.run(["rm", "-rf", work], { step: "removing what an earlier run left" });
+  try {
+    await makeRepository(join(work, "debs"), lock, options);
+    await writeFile(join(work, "passwd"), formatEntries(ids.users));
+    await writeFile(join(work, "group"), formatEntries(ids.groups));
+    const names = lock.packages.map(({ name }) => name).join(",");
+    await inside(
+      [
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=essential",
+        `--include=${names}`,
+        '--aptopt=APT::Install-Recommends "false"',
+        ...leftOut.map((rule) => `--dpkgopt=${rule}`),
+        "--dpkgopt=force-unsafe-io",
+        // Packages that add users find those with pinned ids there already, and take them. With nothing pinned, Debian's
+        // base-passwd has to make the files itself.
+        ...(ids.users.length > 0
+          ? [`--setup-hook=mkdir -p "$1/etc" && cp ${work}/passwd ${work}/group "$1/etc/"`]
+          : []),
+        lock.suite,
+        fresh,
+        `deb [trusted=yes] copy:${work}/debs ./`,
+      ],
+      "installing packages",
+    );
+    await rename(fresh, base);
+  } finally {
+    await writeFile(log, `${lines.join("\n")}\n`);
+    await toolbox.run(["rm", "-rf", work], { step: "tidying up" });
+  }
+}
+
+/** A flat apt repository of the lock's files. It is trusted without a signature: every file was checked by hash. */
+async function makeRepository(folder: string, lock: Lock, options: BaseOptions): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const locked of lock.packages) {
+    const from = debPath(options.cache, locked);
+    const to = join(folder, `${locked.name}_${locked.version.replace(":", "%3a")}_${locked.arch}.deb`);
+    await link(from, to).catch(() => copyFile(from, to));
+  }
+  const indexed = (argv: [string, ...string[]]) =>
+    options.toolbox.run(argv, {
+      step: "indexing packages",
+      cwd: folder,
+      ...(options.signal && { signal: options.signal }),
+    });
+  const packages = await indexed(["apt-ftparchive", "packages", "."]);
+  await writeFile(join(folder, "Packages"), packages.stdout);
+  // mmdebstrap looks for essential packages in the suite by its name only.
+  const name = (field: string) => ["-o", `APT::FTPArchive::Release::${field}=${lock.suite}`];
+  const release = await indexed(["apt-ftparchive", ...name("Suite"), ...name("Codename"), "release", "."]);
+  await writeFile(join(folder, "Release"), release.stdout);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

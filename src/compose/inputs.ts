@@ -1,0 +1,45 @@
+import { createHash, type Hash } from "node:crypto";
+import { lstat, readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { projectRoot } from "../paths.ts";
+import { type Lock, lockHash } from "./lock.ts";
+import type { Treefile } from "./treefile.ts";
+
+/** Sources of the composer that a tree's files come through: when they change, so may every tree. */
+const recipe = ["base", "cpio", "initramfs", "kernel-modules", "lay", "shape", "users"];
+
+/**
+ * Names all that a tree is made from, but for its version: the lock, what the treefile says, the content of the files it
+ * lays over, the key that it will trust, the composer itself. Equal inputs make an equal tree.
+ */
+export async function hashInputs(treefile: Treefile, lock: Lock, publicKey: Uint8Array): Promise<string> {
+  const hash = createHash("sha256");
+  const { stream, units, defaultTarget, kernelArguments, initramfsModules, remove, osRelease } = treefile;
+  const said = { stream, units, defaultTarget, kernelArguments, initramfsModules, remove, osRelease };
+  hash.update(JSON.stringify([lockHash(lock), said]));
+  hash.update(publicKey);
+  for (const rule of treefile.files) {
+    hash.update(JSON.stringify([rule.to, rule.mode, rule.strip]));
+    await hashPath(hash, rule.from);
+  }
+  await hashPath(hash, join(projectRoot, "os/initramfs"));
+  for (const name of recipe) await hashPath(hash, join(projectRoot, "src/compose", `${name}.ts`));
+  return hash.digest("hex");
+}
+
+/** Adds a file, a link, or a folder with all it holds: names, content, and whether a file is executable. */
+export async function hashPath(hash: Hash, path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isDirectory()) {
+    for (const name of (await readdir(path)).toSorted()) {
+      hash.update(JSON.stringify(["in", name]));
+      await hashPath(hash, join(path, name));
+    }
+    hash.update(JSON.stringify("out"));
+  } else if (found.isSymbolicLink()) {
+    hash.update(JSON.stringify(["link", await readlink(path)]));
+  } else {
+    hash.update(JSON.stringify(["file", found.size, (found.mode & 0o100) !== 0]));
+    hash.update(await readFile(path));
+  }
+}
