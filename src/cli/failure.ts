@@ -1,16 +1,6 @@
+import { HostFailure } from "../api/client.ts";
 import type { ErrorBody } from "../api/types.ts";
 import { asAtollError, type ErrorCode, errorTable, exitCodes } from "../errors.ts";
-
-/** A failure that a host's daemon told of, as it told it. */
-export class HostFailure extends Error {
-  override readonly name = "HostFailure";
-  readonly body: ErrorBody;
-
-  constructor(body: ErrorBody) {
-    super(body.message);
-    this.body = body;
-  }
-}
 
 export interface FailureDescription extends ErrorBody {
   /** Exit code for the process. */

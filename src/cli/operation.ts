@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type HostClient, HostFailure } from "../api/client.ts";
 import type { HostRequests, HostVerb, OperationResult, StatusResponse } from "../api/types.ts";
 import { AtollError, hasCode } from "../errors.ts";
-import type { HostClient } from "./client.ts";
 import type { CliContext } from "./command.ts";
-import { HostFailure } from "./failure.ts";
 import { type DrawnProgress, drawProgress } from "./progress.ts";
 import type { Connection } from "./transport.ts";
 

@@ -5,7 +5,7 @@ import { styled, type Terminal } from "./terminal.ts";
 
 /** Width of `text` on the terminal, colours not counted. */
 function width(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+  return Array.from(stripVTControlCharacters(text)).length;
 }
 
 function padded(text: string, columns: number): string {
@@ -15,7 +15,9 @@ function padded(text: string, columns: number): string {
 /** `text` in at most `columns` columns, with … in place of what does not fit. Text with colours is left as it is. */
 export function cut(text: string, columns: number): string {
   if (width(text) <= columns || text !== stripVTControlCharacters(text)) return text;
-  return `${[...text].slice(0, Math.max(0, columns - 1)).join("")}…`;
+  return `${Array.from(text)
+    .slice(0, Math.max(0, columns - 1))
+    .join("")}…`;
 }
 
 const gap = 2;

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { hostClient } from "../api/client.ts";
 import { AtollError } from "../errors.ts";
 import { listMachines } from "../lab/machine.ts";
 import { labDirectory } from "../lab/record.ts";
 import { closeConnection, labTarget, openApiSocket, type SshTarget } from "../lab/ssh.ts";
 import { stateDirectory } from "../paths.ts";
-import { hostClient } from "./client.ts";
 import {
   type Connection,
   type HostTransport,

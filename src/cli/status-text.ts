@@ -59,7 +59,9 @@ function health({ verdict, trial }: StatusResponse, view: View): string {
         verdict?.outcome === "unwell" ? "bad" : "warn",
         `${verdict?.outcome ?? "not judged yet"}, went back from a bad version`,
       );
-    default:
+    case "good":
+    case "judged-well":
+    case "unmanaged":
       if (!verdict) return styled(view, "warn", "not judged yet");
       return verdict.outcome === "well"
         ? styled(view, "good", "well")
@@ -129,7 +131,8 @@ function signatureText(signature: Signature): string {
       return "its signature has expired";
     case "bad":
       return "its signature is FALSE";
-    default:
+    case "unreadable":
+    case null:
       return "its signature cannot be read";
   }
 }

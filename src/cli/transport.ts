@@ -1,6 +1,6 @@
 import { access } from "node:fs/promises";
+import { type HostClient, hostClient } from "../api/client.ts";
 import { AtollError } from "../errors.ts";
-import { type HostClient, hostClient } from "./client.ts";
 
 /** A way to one host's daemon. */
 export interface Connection {

@@ -10,7 +10,7 @@ export interface Provisioning {
   readonly rootKeys: readonly string[];
   readonly users?: readonly User[];
   readonly files?: readonly ProvisionedFile[];
-  /** Units of the owner: written to /etc/systemd/system, enabled and started. */
+  /** Units of the owner: kept in /etc/systemd/system, started, and enabled if they have an [Install] section. */
   readonly units?: readonly ProvisionedUnit[];
 }
 
@@ -37,23 +37,23 @@ interface ProvisionedUnit {
 
 /**
  * `provisioning` as systemd credentials (systemd.system-credentials(7)), by name. tmpfiles.d(5) and sysusers.d(5)
- * lines carry what has no credential of its own. Errors: PROVISIONING_INVALID.
+ * lines carry what has no credential of its own; os/files/usr/lib/atoll/provision makes the host name and units last.
+ * Errors: PROVISIONING_INVALID.
  */
 export function credentials(provisioning: Provisioning): Map<string, string> {
   const users = provisioning.users ?? [];
   const tmpfiles = [
-    fileLine("/etc/hostname", "0644", `${provisioning.hostname}\n`),
     ...users.flatMap(userFiles),
     ...(provisioning.files ?? []).map((file) => fileLine(checkedPath(file.path), file.mode, file.content)),
-    ...(provisioning.units ?? []).map(({ name, content }) =>
-      fileLine(checkedPath(`/etc/systemd/system/${name}`), "0644", content),
-    ),
   ];
-  const result = new Map([
+  const result = new Map<string, string>([
     ["system.hostname", provisioning.hostname],
     ["ssh.authorized_keys.root", lines(provisioning.rootKeys)],
-    ["tmpfiles.extra", lines(tmpfiles)],
   ]);
+  if (tmpfiles.length > 0) result.set("tmpfiles.extra", lines(tmpfiles));
+  for (const { name, content } of provisioning.units ?? []) {
+    result.set(`systemd.extra-unit.${checkedUnit(name)}`, content);
+  }
   if (users.length > 0) result.set("sysusers.extra", lines(users.flatMap(userLines)));
   return result;
 }
@@ -88,6 +88,11 @@ function checkedPath(path: string): string {
   throw new AtollError("PROVISIONING_INVALID", {
     problem: `"${path}" is not the path of a file below /etc or /var`,
   });
+}
+
+function checkedUnit(name: string): string {
+  if (/^[\w:.\\@-]+\.(service|socket|timer|path|mount|target|slice)$/.test(name)) return name;
+  throw new AtollError("PROVISIONING_INVALID", { problem: `"${name}" is not the name of a unit` });
 }
 
 function checkedUser(name: string): string {

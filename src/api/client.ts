@@ -1,6 +1,8 @@
 import { type IncomingMessage, request } from "node:http";
 import { createInterface } from "node:readline";
+import { AtollError } from "../errors.ts";
 import type {
+  ErrorBody,
   ErrorResponse,
   HealthResponse,
   HistoryResponse,
@@ -10,9 +12,18 @@ import type {
   OperationEvent,
   StatusResponse,
   TreeDiff,
-} from "../api/types.ts";
-import { AtollError } from "../errors.ts";
-import { HostFailure } from "./failure.ts";
+} from "./types.ts";
+
+/** A failure that a host's daemon told of, as it told it. */
+export class HostFailure extends Error {
+  override readonly name = "HostFailure";
+  readonly body: ErrorBody;
+
+  constructor(body: ErrorBody) {
+    super(body.message);
+    this.body = body;
+  }
+}
 
 /** The API of one host's daemon. Every call may fail with a HostFailure, HOST_UNREACHABLE or INTERRUPTED. */
 export interface HostClient {
