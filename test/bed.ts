@@ -17,6 +17,7 @@ import { TestMachine } from "./machine.ts";
 import { type FolderServer, serveFolder } from "./serve.ts";
 import {
   deriveTree,
+  etcFiles,
   publish,
   type Signer,
   type TestTree,
@@ -174,7 +175,7 @@ async function makeShared(toolbox: Toolbox, folder: string): Promise<Shared> {
   const base = await deriveTree(trees, {
     version: `${composed.version}.0`,
     timestamp: timestamp + 1,
-    files: verdictWatch,
+    files: { ...verdictWatch, ...etcFiles },
   });
   const { output } = await buildImage({
     ...{ repo: repository, ref, commit: base.checksum, toolbox, progress: printed },

@@ -1,9 +1,8 @@
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type HostClient, HostFailure, hostClient } from "../src/api/client.ts";
 import type { HostRequests, HostVerb, OperationResult, StatusResponse, Verdict } from "../src/api/types.ts";
-import { type HostClient, hostClient } from "../src/cli/client.ts";
-import { HostFailure } from "../src/cli/failure.ts";
 import {
   createMachine,
   getMachine,

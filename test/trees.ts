@@ -155,6 +155,14 @@ echo "ATOLL-TEST-VERDICT $(tr -d '\\n' </run/atoll/verdict.json)" >/dev/ttyS0
   },
 };
 
+/** Where test files lie in a tree's default /etc. */
+export const etcFolder = "usr/etc/atoll-test";
+
+/** Files of the base tree for tests of how /etc is merged. */
+export const etcFiles: Readonly<Record<string, TreeFile>> = Object.fromEntries(
+  ["both", "tree", "owner", "removed"].map((name) => [`${etcFolder}/${name}`, { content: "base\n" }]),
+);
+
 const initPath = "usr/lib/systemd/systemd";
 
 /** Trees that go wrong, each in its own way. */
@@ -174,6 +182,13 @@ export const faults = {
     "usr/lib/greenboot/check/required.d/50-test.sh": {
       content: "#!/bin/sh\necho 'the test says no'\nexit 1\n",
       mode: 0o755,
+    },
+  },
+  /** The daemon ends whenever it starts; the deadline, kept short here, is what is left. */
+  noDaemon: {
+    "usr/lib/atoll/atolld.mjs": { content: "process.exit(1);\n" },
+    [`${units}/atoll-deadline.service.d/50-test.conf`]: {
+      content: "[Service]\nEnvironment=ATOLL_DEADLINE=30\n",
     },
   },
 } as const satisfies Record<string, Readonly<Record<string, TreeFile>>>;

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import type { Firmware } from "../src/lab/qemu.ts";
+import { assertWell, booted } from "./expect.ts";
+import { scenario } from "./scenario.ts";
+
+// BIOS is what all other tests boot by.
+for (const firmware of ["uefi", "secureboot"] as const satisfies Firmware[]) {
+  scenario(firmware, async (step, bed, machine) => {
+    await step(`the disk boots by ${firmware}`, async () => {
+      await bed.boot(machine, { firmware });
+      const { stdout } = await machine.ssh(
+        "od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c; cat /sys/kernel/security/lockdown",
+      );
+      const secure = firmware === "secureboot";
+      assert.match(stdout, secure ? /^ +1\n/ : /^ +0\n/);
+      assert.equal(/\[(integrity|confidentiality)\]/.test(stdout), secure, stdout);
+    });
+
+    await step(`an update goes through its trial by ${firmware}: GRUB can count there`, async () => {
+      const tree = await bed.offer();
+      await machine.expectReboot();
+      await machine.change("upgrade", { mode: "reboot" });
+      const verdict = await machine.judged();
+      assertWell(verdict);
+      assert.deepEqual([verdict.boot, verdict.attempt], ["trial", 1]);
+      assert.equal(booted(await machine.api.status()).checksum, tree.checksum);
+    });
+  });
+}
