@@ -69,12 +69,16 @@ export interface HostConfig {
   };
 }
 
-export const configFiles: readonly string[] = ["/usr/lib/atoll/atoll.yaml", "/etc/atoll/atoll.yaml"];
+/** The tree's file and the owner's. */
+export const configFiles = { vendor: "/usr/lib/atoll/atoll.yaml", owner: "/etc/atoll/atoll.yaml" } as const;
 
-/** Reads `files`, later ones over earlier ones; missing ones say nothing. Errors: CONFIG_INVALID. */
-export async function readConfig(files: readonly string[]): Promise<HostConfig> {
-  const layers = await Promise.all(files.map(async (file) => parseConfig(file, await textOf(file))));
-  return withDefaults(layers);
+/** Reads both files, the owner's over the vendor's; a missing one says nothing. Errors: CONFIG_INVALID. */
+export async function readConfig(files: {
+  readonly vendor: string;
+  readonly owner: string;
+}): Promise<HostConfig> {
+  const vendor = parseConfig(files.vendor, await textOf(files.vendor));
+  return withDefaults(vendor, parseConfig(files.owner, await textOf(files.owner)));
 }
 
 /** Parses the text of one file; `file` only names it in errors. Errors: CONFIG_INVALID. */
@@ -131,15 +135,9 @@ export function parseDuration(text: string): number {
   return Number(count) * (seconds[unit] ?? 1) * 1000;
 }
 
-function withDefaults(layers: readonly ConfigFile[]): HostConfig {
-  const health = layers.reduce<NonNullable<ConfigFile["health"]>>(
-    (all, { health }) => ({ ...all, ...health }),
-    {},
-  );
-  const update = layers.reduce<NonNullable<ConfigFile["update"]>>(
-    (all, { update }) => ({ ...all, ...update }),
-    {},
-  );
+function withDefaults(vendor: ConfigFile, owner: ConfigFile): HostConfig {
+  const health = { ...vendor.health, ...owner.health };
+  const update = { ...vendor.update, ...owner.update };
   const check = update.check ?? "6h";
   return {
     health: {

@@ -5,9 +5,8 @@
  */
 import { access, constants, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { AtollError } from "../errors.ts";
-import { lastLines, run } from "../process.ts";
 import type { HealthCheck } from "./model.ts";
+import type { Systemd } from "./systemd.ts";
 
 export type ScriptFolder = "check/required.d" | "check/wanted.d" | "green.d" | "red.d";
 
@@ -17,6 +16,7 @@ export interface GreenbootOptions {
   readonly configuration: string;
   /** Milliseconds that each script may take. */
   readonly timeLimit: number;
+  readonly run: Systemd["runOutside"];
 }
 
 export const greenbootRoots: readonly string[] = ["/usr/lib/greenboot", "/etc/greenboot"];
@@ -37,7 +37,7 @@ export async function runScripts(
       results.push(skipped(name, required));
       continue;
     }
-    const result = await runScript(script, name, required, options.timeLimit, signal);
+    const result = await runScript(script, name, required, options, signal);
     results.push(result);
     if (required && result.outcome === "failed") break;
   }
@@ -88,43 +88,22 @@ async function runScript(
   script: Script,
   name: string,
   required: boolean,
-  timeLimit: number,
+  { timeLimit, run }: GreenbootOptions,
   signal: AbortSignal,
 ): Promise<HealthCheck> {
   const started = Date.now();
-  const limit = AbortSignal.timeout(timeLimit);
-  const failed = (summary: string, detail: readonly string[]): HealthCheck => ({
-    name,
-    required,
-    outcome: "failed",
-    summary,
-    detail,
-    durationMs: Date.now() - started,
-  });
-  try {
-    const argv: [string, ...string[]] = script.shell ? [await shell(), script.path] : [script.path];
-    const options = { step: name, signal: AbortSignal.any([signal, limit]), accept: everyCode };
-    const { code, stdout, stderr } = await run(argv, options);
-    const detail = lastLines(`${stdout}\n${stderr}`, 10)
-      .split(" | ")
-      .filter((line) => line !== "");
-    if (code !== 0) return failed(`${name} ended with exit code ${code}`, detail);
-    return {
-      name,
-      required,
-      outcome: "passed",
-      summary: "passed",
-      detail: [],
-      durationMs: Date.now() - started,
-    };
-  } catch (error) {
-    if (signal.aborted || !(error instanceof AtollError)) throw error;
-    if (limit.aborted) return failed(`${name} took longer than ${Math.round(timeLimit / 1000)} s`, []);
-    return failed(error.message, []);
-  }
+  const argv = script.shell ? [await shell(), script.path] : [script.path];
+  const { code, timedOut, output } = await run(argv, timeLimit, signal);
+  const durationMs = Date.now() - started;
+  if (code === 0) return { name, required, outcome: "passed", summary: "passed", detail: [], durationMs };
+  const end = code === null ? "was killed" : `ended with exit code ${code}`;
+  const summary = `${name} ${timedOut ? `took longer than ${Math.round(timeLimit / 1000)} s` : end}`;
+  const lines = output.split("\n").filter((line) => line.trim() !== "");
+  return { name, required, outcome: "failed", summary, detail: lines.slice(-detailLines), durationMs };
 }
 
-const everyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
+/** Lines of a script's output that are kept. */
+const detailLines = 10;
 
 /** greenboot's scripts are written for bash; sh serves where there is none. */
 async function shell(): Promise<string> {

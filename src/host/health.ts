@@ -1,6 +1,6 @@
 /** The health checks: what makes a host well, one probe for each. */
 import type { HostConfig } from "./config.ts";
-import { runScripts } from "./greenboot.ts";
+import { type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
 import { isOnline } from "./network.ts";
 import type { Ports } from "./ports.ts";
@@ -30,7 +30,7 @@ export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<He
     const skip = ports.config.health.skip.includes(probe.name);
     checks.push(skip ? skippedByOwner(probe.name) : await runProbe(ports, probe, graceEnds, signal));
   }
-  const scripts = { ...greenboot(ports), timeLimit: ports.config.health.scriptLimit };
+  const scripts = greenboot(ports);
   checks.push(...(await runScripts("check/required.d", scripts, signal)));
   checks.push(...(await runScripts("check/wanted.d", scripts, signal)));
   return sumUp(checks, startedAt, ports.clock.now().toISOString());
@@ -38,15 +38,20 @@ export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<He
 
 /** The owner's hooks after a verdict. */
 export async function runHooks(ports: Ports, report: HealthReport, signal: AbortSignal): Promise<void> {
-  const scripts = { ...greenboot(ports), timeLimit: ports.config.health.scriptLimit };
+  const scripts = greenboot(ports);
   const results = await runScripts(report.outcome === "well" ? "green.d" : "red.d", scripts, signal);
   for (const { outcome, summary, detail } of results) {
     if (outcome === "failed") ports.log.warning([summary, ...detail].join(": "));
   }
 }
 
-function greenboot({ paths }: Ports): { roots: readonly string[]; configuration: string } {
-  return { roots: paths.greenboot, configuration: `${paths.greenboot.at(-1) ?? ""}/greenboot.conf` };
+function greenboot({ paths, config, systemd }: Ports): GreenbootOptions {
+  return {
+    roots: paths.greenboot,
+    configuration: `${paths.greenboot.at(-1) ?? ""}/greenboot.conf`,
+    timeLimit: config.health.scriptLimit,
+    run: systemd.runOutside,
+  };
 }
 
 /** The report that `checks` add up to. */

@@ -165,16 +165,7 @@ async function addAttempt({ store }: Ports, bootId: string, boot: FailedBoot): P
   const before = await store.attempts.read();
   const others =
     before?.bootId === bootId ? before.boots.filter(({ attempt }) => attempt !== boot.attempt) : [];
-  await store.attempts.write({ bootId, boots: [...others.map(mutable), mutable(boot)] });
-}
-
-function mutable({ attempt, startedAt, reasons, log }: FailedBoot): {
-  attempt: number | null;
-  startedAt: string | null;
-  reasons: string[];
-  log: string[];
-} {
-  return { attempt, startedAt, reasons: [...reasons], log: [...log] };
+  await store.attempts.write({ bootId, boots: [...others, boot] });
 }
 
 function verdictEntry({ clock }: Ports, verdict: Verdict): ReturnType<typeof entry> {

@@ -2,11 +2,13 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AtollError } from "../errors.ts";
 import { type RunResult, run } from "../process.ts";
 import type { Signature } from "./model.ts";
 import { remoteFailure } from "./remote-failure.ts";
 import { parseSignature } from "./signature.ts";
 import { stateroot } from "./sysroot.ts";
+import type { Systemd } from "./systemd.ts";
 
 /** A branch on a remote, as in `atoll:atoll/x86_64/stable`. */
 export interface Branch {
@@ -41,8 +43,11 @@ export interface OSTree {
   verify(checksum: string, remote: string, signal: AbortSignal): Promise<Signature>;
 }
 
+/** Milliseconds for the one thing that must run outside the daemon's own view of the file systems. */
+const unlockLimit = 60_000;
+
 /** The real one. `sysroot` is `/` on a host. */
-export function ostreeProgram(sysroot: string): OSTree {
+export function ostreeProgram(sysroot: string, outside: Systemd["runOutside"]): OSTree {
   const repo = join(sysroot, "ostree", "repo");
   const admin = (
     verb: string,
@@ -78,7 +83,9 @@ export function ostreeProgram(sysroot: string): OSTree {
       await admin("cleanup", "deleting what no deployment uses", [], signal);
     },
     async unlock(signal) {
-      await admin("unlock", "laying a writable layer over /usr", [], signal);
+      // A mount made in the daemon's own namespace would be seen by nobody else.
+      const { code, output } = await outside(["ostree", "admin", "unlock"], unlockLimit, signal);
+      if (code !== 0) throw new AtollError("UNLOCK_FAILED", { problem: output });
     },
     async verify(checksum, remote, signal) {
       const args = ["show", `--repo=${repo}`, `--gpg-verify-remote=${remote}`, checksum];

@@ -38,10 +38,19 @@ const attemptsSchema = Type.Object({ bootId: Type.String(), boots: Type.Array(fa
 /** The operation that runs; found at start, it was interrupted. */
 const markerSchema = Type.Object({ id: Type.String(), verb: Type.String(), startedAt: Type.String() });
 
-export type Baseline = Static<typeof baselineSchema>;
-export type Intent = Static<typeof intentSchema>;
-export type Attempts = Static<typeof attemptsSchema>;
-export type Marker = Static<typeof markerSchema>;
+type Frozen<T> = T extends (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T;
+
+/** A value that a schema describes, not to be changed in place. */
+type Kept<S extends TSchema> = Frozen<Static<S>>;
+
+export type Baseline = Kept<typeof baselineSchema>;
+export type Intent = Kept<typeof intentSchema>;
+export type Attempts = Kept<typeof attemptsSchema>;
+export type Marker = Kept<typeof markerSchema>;
 
 /** One remembered thing. */
 export interface Slot<T> {
@@ -68,7 +77,7 @@ export interface History {
 }
 
 export function openStore(directory: string, log: Log): Store {
-  const slot = <S extends TSchema>(name: string, schema: S): Slot<Static<S>> =>
+  const slot = <S extends TSchema>(name: string, schema: S): Slot<Kept<S>> =>
     fileSlot(join(directory, `${name}.json`), schema, log);
   return {
     baseline: slot("baseline", baselineSchema),
@@ -105,7 +114,7 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-function fileSlot<S extends TSchema>(path: string, schema: S, log: Log): Slot<Static<S>> {
+function fileSlot<S extends TSchema>(path: string, schema: S, log: Log): Slot<Kept<S>> {
   return {
     async read() {
       const text = await textOf(path);

@@ -11,6 +11,14 @@ export interface ContainerUnit {
   readonly state: string;
 }
 
+/** What came of a program that ran outside the daemon's sandbox. */
+export interface OutsideResult {
+  /** Its exit code; null when it was killed. */
+  readonly code: number | null;
+  readonly timedOut: boolean;
+  readonly output: string;
+}
+
 export interface Systemd {
   /** Names of the units that failed. */
   failedUnits(signal: AbortSignal): Promise<string[]>;
@@ -19,6 +27,8 @@ export interface Systemd {
   start(unit: string, signal: AbortSignal): Promise<void>;
   /** Asks for a reboot in good order, and returns at once. */
   reboot(signal: AbortSignal): Promise<void>;
+  /** Runs a program as a unit of its own: not in the daemon's sandbox, and ended by systemd after `timeLimit` ms. */
+  runOutside(argv: readonly string[], timeLimit: number, signal: AbortSignal): Promise<OutsideResult>;
 }
 
 export function systemctl(): Systemd {
@@ -41,6 +51,40 @@ export function systemctl(): Systemd {
     async reboot(signal) {
       await ask(["reboot", "--no-block"], "rebooting", signal);
     },
+    runOutside,
+  };
+}
+
+/** Exit codes are any program's own. */
+const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
+
+async function runOutside(
+  argv: readonly string[],
+  timeLimit: number,
+  signal: AbortSignal,
+): Promise<OutsideResult> {
+  const properties = [
+    `RuntimeMaxSec=${Math.ceil(timeLimit / 1000)}`,
+    "TimeoutStopSec=5",
+    "CollectMode=inactive-or-failed",
+  ];
+  const { code, stdout, stderr } = await run(
+    ["systemd-run", "--wait", "--pipe", ...properties.map((word) => `--property=${word}`), "--", ...argv],
+    { step: `running ${argv.at(-1) ?? ""}`, signal, accept: anyCode, env: { LC_ALL: "C" } },
+  );
+  return outsideResult(code, stdout, stderr);
+}
+
+/** `systemd-run --wait --pipe`: the program's own output, among it what systemd-run says of its unit. */
+export function outsideResult(code: number, stdout: string, stderr: string): OutsideResult {
+  const result = /^\s*Finished with result: (\S+)/m.exec(stderr)?.[1] ?? "success";
+  const said =
+    /^\s*(Running as unit|Finished with result|Main processes terminated|Service runtime|CPU time consumed|Memory peak|Memory swap peak|IO bytes|IP traffic|Press \^\])/;
+  const own = stderr.split("\n").filter((line) => !said.test(line));
+  return {
+    code: result === "signal" || result === "timeout" || result === "core-dump" ? null : code,
+    timedOut: result === "timeout",
+    output: `${stdout}${own.join("\n")}`.trim(),
   };
 }
 

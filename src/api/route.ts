@@ -1,0 +1,121 @@
+/** A route as data: what it takes, what it gives, and who answers. The server and its description come from it. */
+import type { Static, TObject, TSchema } from "typebox";
+import Value from "typebox/value";
+import { AtollError } from "../errors.ts";
+
+/** What a request is checked against. */
+interface Shape {
+  readonly parameters?: TObject;
+  readonly query?: TObject;
+  readonly body?: TObject;
+}
+
+type StaticOf<S> = S extends TSchema ? Static<S> : Readonly<Record<string, never>>;
+
+/** A checked request. */
+interface Input<S extends Shape> {
+  readonly parameters: StaticOf<S["parameters"]>;
+  readonly query: StaticOf<S["query"]>;
+  readonly body: StaticOf<S["body"]>;
+  /** Fires when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** A request as it came. */
+export interface RawInput {
+  readonly parameters: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly signal: AbortSignal;
+}
+
+/** What a route answers with: one JSON value, or lines of JSON as they come. */
+export type Answer = { readonly json: unknown } | { readonly lines: AsyncIterable<unknown> };
+
+export interface Route extends Shape {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** With parameters in braces: `/v1/operations/{id}`. */
+  readonly path: string;
+  readonly summary: string;
+  /** Codes of src/errors.ts that it may refuse with, beyond those that every route may. */
+  readonly errors: readonly string[];
+  readonly status: 200 | 202;
+  readonly response: TSchema;
+  /** True when the response is a stream of lines, each as `response` says. */
+  readonly streams: boolean;
+  /** Checks `input`, then answers. Errors: REQUEST_INVALID, and those of the handler. */
+  answer(input: RawInput): Promise<Answer>;
+}
+
+interface Definition<S extends Shape> {
+  readonly method: Route["method"];
+  readonly path: string;
+  readonly summary: string;
+  readonly shape: S;
+  readonly errors?: readonly string[];
+  readonly status?: Route["status"];
+  readonly response: TSchema;
+  readonly handle: (input: Input<S>) => Promise<unknown> | unknown;
+}
+
+/** A route that answers with one value. The handler sees only requests of the right shape. */
+export function route<const S extends Shape>(definition: Definition<S>): Route {
+  return build(definition, false, async (input) => ({ json: await definition.handle(input) }));
+}
+
+interface StreamDefinition<S extends Shape> extends Omit<Definition<S>, "handle"> {
+  readonly handle: (input: Input<S>) => AsyncIterable<unknown>;
+}
+
+/** A route that answers with lines of JSON, sent as they come. */
+export function streamRoute<const S extends Shape>(definition: StreamDefinition<S>): Route {
+  return build(definition, true, async (input) => ({ lines: definition.handle(input) }));
+}
+
+function build<const S extends Shape>(
+  definition: Omit<Definition<S>, "handle">,
+  streams: boolean,
+  answer: (input: Input<S>) => Promise<Answer>,
+): Route {
+  const { method, path, summary, shape, errors = [], status = 200, response } = definition;
+  const where = `${method} ${path}`;
+  return {
+    ...shape,
+    method,
+    path,
+    summary,
+    errors,
+    status,
+    response,
+    streams,
+    async answer(raw) {
+      return answer({
+        parameters: checked<S["parameters"]>(where, "parameter", shape.parameters, raw.parameters),
+        query: checked<S["query"]>(where, "query", shape.query, raw.query),
+        body: checked<S["body"]>(where, "body", shape.body, raw.body),
+        signal: raw.signal,
+      });
+    },
+  };
+}
+
+/** `value` as `schema` says; the overloads tie its type to whether there is a schema. */
+function checked<T extends TObject | undefined>(
+  where: string,
+  part: string,
+  schema: T,
+  value: unknown,
+): StaticOf<T>;
+function checked(where: string, part: string, schema: TObject | undefined, value: unknown): unknown {
+  if (schema === undefined) return {};
+  if (Value.Check(schema, value)) return value;
+  const [first] = Value.Errors(schema, value).toSorted(
+    (a, b) => b.instancePath.length - a.instancePath.length,
+  );
+  const place = first?.instancePath.slice(1).replaceAll("/", ".") ?? "";
+  const unknownKey = first?.keyword === "boolean";
+  const problem = unknownKey
+    ? `there is no ${place} in it`
+    : `${place === "" ? part : place} ${first?.message ?? ""}`;
+  throw new AtollError("REQUEST_INVALID", { route: where, problem });
+}

@@ -1,0 +1,317 @@
+/** One machine seen from itself: what it is, what it can be asked to do. The room's door. */
+import { AtollError, asAtollError, hasCode } from "../errors.ts";
+import { silent } from "../progress.ts";
+import { readCommit } from "./commit.ts";
+import { execute, stagedConflicts } from "./execute.ts";
+import { checkHealth } from "./health.ts";
+import { entry } from "./history.ts";
+import { observeTrial, readJudgement, settleTrial } from "./judge.ts";
+import type {
+  BadTree,
+  Deployment,
+  DeploymentName,
+  HealthReport,
+  HistoryEntry,
+  HostRequests,
+  HostStatus,
+  HostVerb,
+  Operation,
+  Signature,
+  TreeDiff,
+  Verdict,
+} from "./model.ts";
+import { findDeployment } from "./names.ts";
+import type { Operations } from "./operations.ts";
+import { diffPackages } from "./packages.ts";
+import type { Ports } from "./ports.ts";
+import { readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
+import { describeTrial, isOnTrial } from "./trial.ts";
+import { lookForUpdate } from "./update.ts";
+import { verbs } from "./verbs.ts";
+
+export interface Host {
+  readonly operations: Operations;
+  status(signal: AbortSignal): Promise<HostStatus>;
+  history(limit: number): Promise<{ entries: HistoryEntry[]; bad: readonly BadTree[] }>;
+  /** The judge's report on this boot; with `fresh`, of checks made now, which judge nothing. */
+  health(
+    fresh: boolean,
+    signal: AbortSignal,
+  ): Promise<{ report: HealthReport | null; verdict: Verdict | null }>;
+  /** Errors: DEPLOYMENT_UNKNOWN, DEPLOYMENT_AMBIGUOUS, UPDATE_UNKNOWN, COMMIT_UNREADABLE. */
+  diff(from: DeploymentName, to: DeploymentName): Promise<TreeDiff>;
+  /** Starts a verb, which goes on by itself. Errors: BUSY, ON_TRIAL. */
+  begin<Verb extends HostVerb>(verb: Verb, request: HostRequests[Verb]): Promise<Operation>;
+  /** Judges this boot, ends its trial, and puts right what an interruption left. Ends when that is done. */
+  settle(signal: AbortSignal): Promise<void>;
+  /** Looks for an update now and then, until `signal` fires; never when the owner says so. */
+  watchForUpdates(signal: AbortSignal): Promise<void>;
+}
+
+export function openHost(ports: Ports, operations: Operations): Host {
+  const signatures = new Map<string, Signature>();
+  const problems: { update: HostStatus["updateProblem"] } = { update: null };
+  const look = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await lookForUpdate(ports, signal);
+      problems.update = null;
+    } catch (thrown) {
+      const { code, message } = asAtollError(thrown);
+      problems.update = { code, message, at: ports.clock.now().toISOString() };
+      ports.log.warning(`looking for an update: ${message}`);
+    }
+  };
+  return {
+    operations,
+    status: (signal) => statusOf(ports, signatures, problems.update, signal),
+    async history(limit) {
+      const [entries, bad] = await Promise.all([ports.store.history.read(limit), ports.store.bad.read()]);
+      return { entries, bad: bad ?? [] };
+    },
+    async health(fresh, signal) {
+      const judgement = await readJudgement(ports);
+      const report = fresh ? await checkHealth(ports, signal) : (judgement?.report ?? null);
+      return { report, verdict: judgement?.verdict ?? null };
+    },
+    diff: (from, to) => diffTrees(ports, from, to),
+    begin: (verb, request) => begin(ports, operations, signatures, verb, request),
+    settle: (signal) => settle(ports, signal),
+    async watchForUpdates(signal) {
+      const { check } = ports.config.update;
+      // Not at once: a machine that has just started has better to do; and not all machines at the same minute.
+      for (let wait = firstLook(); check !== null; wait = check * (0.9 + Math.random() * 0.2)) {
+        await ports.clock.sleep(wait, signal);
+        if (operations.running() === null) await look(signal);
+      }
+    },
+  };
+}
+
+/** Milliseconds until what could not be settled is tried again, doubled each time up to the longest. */
+const settleAgain = 10_000;
+const settleAgainLongest = 600_000;
+
+async function settle(ports: Ports, signal: AbortSignal): Promise<void> {
+  for (let wait = settleAgain; ; wait = Math.min(wait * 2, settleAgainLongest)) {
+    try {
+      await recordBoot(ports);
+      await clearInterruption(ports, signal);
+      await settleTrial(ports, signal);
+      await restoreIntent(ports, signal);
+      return;
+    } catch (thrown) {
+      if (signal.aborted || hasCode(thrown, "HOST_NOT_ATOLL")) throw thrown;
+      const { code, message } = asAtollError(thrown);
+      ports.log.error(`this boot could not be judged and settled, and will be again: ${code}: ${message}`);
+      if (code === "INTERNAL" && thrown instanceof Error) ports.log.error(thrown.stack ?? "");
+    }
+    await ports.clock.sleep(wait, signal);
+  }
+}
+
+/** Milliseconds before the first look for an update: one to three minutes. */
+function firstLook(): number {
+  return 60_000 + Math.random() * 120_000;
+}
+
+async function begin<Verb extends HostVerb>(
+  ports: Ports,
+  operations: Operations,
+  signatures: Map<string, Signature>,
+  verb: Verb,
+  request: HostRequests[Verb],
+): Promise<Operation> {
+  const { state, attempt } = describeTrial(await observeTrial(ports));
+  if (isOnTrial(state)) throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
+  return operations.start(verb, async (progress, signal) => {
+    try {
+      const outcome = await verbs[verb](ports, request, progress, signal);
+      const deployment = outcome.changed ? await nextDeployment(ports, signatures, signal) : null;
+      return { ...outcome, deployment };
+    } catch (error) {
+      await recordRefusal(ports, verb, error);
+      throw error;
+    }
+  });
+}
+
+/** Refusals that tell of somebody's mistake, or malice, are worth keeping. */
+async function recordRefusal(ports: Ports, verb: HostVerb, thrown: unknown): Promise<void> {
+  const worthy = hasCode(
+    thrown,
+    "COMMIT_UNSIGNED",
+    "COMMIT_KEY_UNKNOWN",
+    "COMMIT_KEY_REVOKED",
+    "COMMIT_KEY_EXPIRED",
+    "COMMIT_SIGNATURE_BAD",
+    "TREE_TAMPERED",
+    "DOWNGRADE",
+    "REMEMBERED_BAD",
+    "KARGS_REMEMBERED_BAD",
+    "NO_SPACE",
+  );
+  if (!worthy) return;
+  const reasons = [thrown.message];
+  await ports.store.history.add(
+    entry(ports.clock, "refused", `${verb} refused: ${thrown.message}`, { reasons }),
+  );
+}
+
+async function nextDeployment(
+  ports: Ports,
+  signatures: Map<string, Signature>,
+  signal: AbortSignal,
+): Promise<Deployment | null> {
+  const sysroot = await readSysroot(ports.paths.sysroot);
+  const [next] = await signedDeployments(
+    ports,
+    { ...sysroot, deployments: sysroot.deployments.slice(0, 1) },
+    signatures,
+    signal,
+  );
+  return next ?? null;
+}
+
+async function statusOf(
+  ports: Ports,
+  signatures: Map<string, Signature>,
+  updateProblem: HostStatus["updateProblem"],
+  signal: AbortSignal,
+): Promise<HostStatus> {
+  const sysroot = await readSysroot(ports.paths.sysroot);
+  const [deployments, seen, update, bad, conflicts] = await Promise.all([
+    signedDeployments(ports, sysroot, signatures, signal),
+    observeTrial(ports),
+    ports.store.update.read(),
+    ports.store.bad.read(),
+    stagedConflicts(ports),
+  ]);
+  const known = deployments.some((one) => one.checksum === update?.checksum);
+  return {
+    hostname: ports.hostname(),
+    bootedAt: ports.bootedAt,
+    deployments,
+    remotes: sysroot.remotes,
+    trial: describeTrial(seen),
+    verdict: seen.verdict,
+    update: known ? null : update,
+    updateProblem,
+    bad: bad ?? [],
+    conflicts,
+  };
+}
+
+/** Asks GPG once for each commit: its signatures do not change while this daemon, and so its tree's keys, live. */
+async function signedDeployments(
+  ports: Ports,
+  { deployments, remotes }: Sysroot,
+  signatures: Map<string, Signature>,
+  signal: AbortSignal,
+): Promise<Deployment[]> {
+  const signed: Deployment[] = [];
+  for (const deployment of deployments) {
+    const remote = deployment.origin?.split(":")[0] ?? remotes[0]?.name ?? "atoll";
+    const key = `${remote} ${deployment.checksum}`;
+    const signature = signatures.get(key) ?? (await ports.ostree.verify(deployment.checksum, remote, signal));
+    signatures.set(key, signature);
+    signed.push({ ...deployment, signature });
+  }
+  return signed;
+}
+
+async function diffTrees(ports: Ports, from: DeploymentName, to: DeploymentName): Promise<TreeDiff> {
+  const sysroot = await readSysroot(ports.paths.sysroot);
+  const [a, b] = await Promise.all([from, to].map((name) => commitNamed(ports, sysroot, name)));
+  if (!a || !b) throw new AtollError("DEPLOYMENT_UNKNOWN", { name: a ? to : from, where: "this host" });
+  const packages = a.packages && b.packages ? diffPackages(a.packages, b.packages) : null;
+  const tree = ({ checksum, version, timestamp }: typeof a): TreeDiff["from"] => ({
+    checksum,
+    version,
+    timestamp,
+  });
+  return { from: tree(a), to: tree(b), packages };
+}
+
+/** A deployment, the update that is known, or a tree in the history of either, as far as it was fetched. */
+async function commitNamed(
+  ports: Ports,
+  { deployments }: Sysroot,
+  name: DeploymentName,
+): ReturnType<typeof readCommit> {
+  const repo = repositoryOf(ports.paths.sysroot);
+  const update = await ports.store.update.read();
+  if (name === "update") {
+    if (update === null) throw new AtollError("UPDATE_UNKNOWN");
+    return readCommit(repo, update.checksum);
+  }
+  const deployment = findDeployment(deployments, name);
+  if (deployment) return readCommit(repo, deployment.checksum);
+  const heads = [...(update ? [update.checksum] : []), ...deployments.map((one) => one.checksum)];
+  for (const head of heads) {
+    const line = await readAncestry(ports.paths.sysroot, head);
+    const found = line.find((commit) => commit.version === name || commit.checksum.startsWith(name));
+    if (found && (found.version === name || name.length >= 8)) return found;
+  }
+  return null;
+}
+
+/** One line for each boot, however often the daemon is started in it. */
+async function recordBoot(ports: Ports): Promise<void> {
+  const [latest] = (await ports.store.history.read(20)).filter(({ kind }) => kind === "boot");
+  if (latest && latest.at >= ports.bootedAt) return;
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  const booted = deployments.find((one) => one.booted);
+  const { boot } = await observeTrial(ports);
+  const how = {
+    good: "",
+    trial: ` on trial (try ${boot.attempt} of 3)`,
+    fallback: " after a fallback",
+    unmanaged: "",
+  };
+  const summary = `booted ${booted?.version ?? booted?.checksum.slice(0, 12) ?? "an unknown tree"}${how[boot.kind]}`;
+  const { checksum = null, version = null } = booted ?? {};
+  await ports.store.history.add(
+    entry(ports.clock, "boot", summary, { checksum, version, bootId: boot.bootId }),
+  );
+}
+
+/** An operation that a power cut or a crash ended: said in the history, its leavings deleted. */
+async function clearInterruption(ports: Ports, signal: AbortSignal): Promise<void> {
+  const marker = await ports.store.marker.read();
+  if (marker === null) return;
+  const summary = `${marker.verb}, begun ${marker.startedAt}, was interrupted; what it left is deleted`;
+  await ports.ostree
+    .cleanup(signal)
+    .catch((error: unknown) => ports.log.warning(asAtollError(error).message));
+  await ports.store.history.add(entry(ports.clock, "interrupted", summary));
+  await ports.store.marker.clear();
+}
+
+/**
+ * A staged deployment is written out at shutdown; where the power went first it is lost, and the old one boots.
+ * The owner asked for it, so it is staged again; what came up, or fell back, is not.
+ */
+async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<void> {
+  const intent = await ports.store.intent.read();
+  if (intent === null || isOnTrial(describeTrial(await observeTrial(ports)).state)) return;
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  const same = deployments.filter(
+    (one) =>
+      one.checksum === intent.checksum && one.kernelArguments?.join(" ") === intent.kernelArguments.join(" "),
+  );
+  if (same.some((one) => one.staged)) return;
+  const bad = (await ports.store.bad.read()) ?? [];
+  const fellBack = bad.some((tree) => tree.checksum === intent.checksum && tree.at > intent.stagedAt);
+  if (same.length > 0 || fellBack || intent.stagedAt > ports.bootedAt) {
+    if (intent.stagedAt <= ports.bootedAt) await ports.store.intent.clear();
+    return;
+  }
+  const summary = `${intent.version ?? intent.checksum.slice(0, 12)} was lost before it was written out; staged again`;
+  const { checksum, version } = intent;
+  const about = { checksum, version, kernelArguments: null };
+  const steps = [
+    { do: "stage", change: intent },
+    { do: "record", kind: "restaged", summary, about },
+  ] as const;
+  await execute({ steps, summary, atNextBoot: true }, ports, silent, signal);
+}

@@ -1,0 +1,143 @@
+/** The verbs: each looks at what there is, plans, and has the plan carried out. */
+import type { Progress } from "../progress.ts";
+import { readCommit } from "./commit.ts";
+import { execute, stagedConflicts } from "./execute.ts";
+import type { HostRequests, HostVerb, OperationResult, PackageDiff } from "./model.ts";
+import { branchOf, rebasedOrigin } from "./names.ts";
+import { diffPackages } from "./packages.ts";
+import {
+  bootedOf,
+  type Candidate,
+  type Observed,
+  type Plan,
+  planCleanup,
+  planDeploy,
+  planKernelArguments,
+  planPin,
+  planRollback,
+  planUnlock,
+} from "./plan.ts";
+import type { Ports } from "./ports.ts";
+import { readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
+import { lookForUpdate, namedTree, newestOf, proveFit } from "./update.ts";
+
+export type Outcome = Omit<OperationResult, "deployment">;
+
+type Verb<Name extends HostVerb> = (
+  ports: Ports,
+  request: HostRequests[Name],
+  progress: Progress,
+  signal: AbortSignal,
+) => Promise<Outcome>;
+
+export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
+  async upgrade(ports, request, progress, signal) {
+    const { sysroot, observed } = await observe(ports);
+    const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot);
+    progress.step(`looking for an update at ${branch.url}`);
+    if (request.mode === "check") return check(ports, signal);
+    const candidate = await newestOf(ports, branch, signal);
+    const options = {
+      allowDowngrade: request.allowDowngrade ?? false,
+      allowBad: false,
+      reboot: request.mode === "reboot",
+    };
+    return deploy(ports, sysroot, candidate, planDeploy(observed, candidate, options), progress, signal);
+  },
+  async rebase(ports, request, progress, signal) {
+    const { sysroot, observed } = await observe(ports);
+    const branch = branchOf(rebasedOrigin(bootedOf(sysroot.deployments).origin, request.to), sysroot);
+    progress.step(`looking for ${branch.ref} at ${branch.url}`);
+    const candidate = await newestOf(ports, branch, signal);
+    const options = {
+      allowDowngrade: request.allowDowngrade ?? false,
+      allowBad: false,
+      reboot: request.reboot ?? false,
+    };
+    return deploy(ports, sysroot, candidate, planDeploy(observed, candidate, options), progress, signal);
+  },
+  async deploy(ports, request, progress, signal) {
+    const { sysroot, observed } = await observe(ports);
+    const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot);
+    progress.step(`looking for ${request.target}`);
+    const candidate = await namedTree(ports, sysroot, branch, request.target, signal);
+    const options = { allowDowngrade: true, allowBad: true, reboot: request.reboot ?? false };
+    return deploy(ports, sysroot, candidate, planDeploy(observed, candidate, options), progress, signal);
+  },
+  async rollback(ports, request, progress, signal) {
+    const { observed } = await observe(ports);
+    return carryOut(ports, planRollback(observed, request.reboot ?? false), progress, signal);
+  },
+  async kargs(ports, request, progress, signal) {
+    const { observed } = await observe(ports);
+    return carryOut(ports, planKernelArguments(observed, request), progress, signal);
+  },
+  async pin(ports, request, progress, signal) {
+    const { observed } = await observe(ports);
+    return carryOut(ports, planPin(observed, request.deployment, true), progress, signal);
+  },
+  async unpin(ports, request, progress, signal) {
+    const { observed } = await observe(ports);
+    return carryOut(ports, planPin(observed, request.deployment, false), progress, signal);
+  },
+  async cleanup(ports, request, progress, signal) {
+    const { observed } = await observe(ports);
+    return carryOut(ports, planCleanup(observed, request), progress, signal);
+  },
+  async usroverlay(ports, _request, progress, signal) {
+    const { observed } = await observe(ports);
+    return carryOut(ports, planUnlock(observed), progress, signal);
+  },
+};
+
+async function observe(ports: Ports): Promise<{ sysroot: Sysroot; observed: Observed }> {
+  const [sysroot, bad] = await Promise.all([readSysroot(ports.paths.sysroot), ports.store.bad.read()]);
+  return { sysroot, observed: { deployments: sysroot.deployments, bad: bad ?? [] } };
+}
+
+async function check(ports: Ports, signal: AbortSignal): Promise<Outcome> {
+  const update = await lookForUpdate(ports, signal);
+  const summary = update
+    ? `${update.version ?? update.checksum.slice(0, 12)} is there`
+    : "nothing newer is there";
+  const packages = update?.packages ?? null;
+  return { changed: update !== null, summary, update, packages, conflicts: [], reboot: "not-needed" };
+}
+
+async function deploy(
+  ports: Ports,
+  sysroot: Sysroot,
+  candidate: Candidate,
+  plan: Plan,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (plan.steps.some((step) => step.do === "stage")) {
+    progress.step("checking that it fits");
+    await proveFit(ports, sysroot, candidate);
+  }
+  const outcome = await carryOut(ports, plan, progress, signal);
+  return { ...outcome, packages: outcome.changed ? await packagesOf(ports, sysroot, candidate) : null };
+}
+
+async function packagesOf(
+  ports: Ports,
+  { deployments }: Sysroot,
+  { commit }: Candidate,
+): Promise<PackageDiff | null> {
+  const running = await readCommit(repositoryOf(ports.paths.sysroot), bootedOf(deployments).checksum);
+  return running?.packages && commit.packages ? diffPackages(running.packages, commit.packages) : null;
+}
+
+async function carryOut(ports: Ports, plan: Plan, progress: Progress, signal: AbortSignal): Promise<Outcome> {
+  await execute(plan, ports, progress, signal);
+  const rebooting = plan.steps.some((step) => step.do === "reboot");
+  return {
+    changed: plan.steps.length > 0,
+    summary: plan.summary,
+    update: null,
+    packages: null,
+    conflicts: plan.atNextBoot ? await stagedConflicts(ports) : [],
+    reboot: rebooting ? "started" : plan.atNextBoot ? "needed" : "not-needed",
+  };
+}
