@@ -453,6 +453,24 @@ export const errorTable = define({
     text: "what serves the lab's machines did not start: {cause}",
     next: "all that it said is in {log}; if a port is taken, end what has taken it",
   },
+  LAB_NOT_WELL: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "{name} did not come up well: {cause}",
+    next: "see `atoll lab logs {name}` and, if it can be reached, `atoll host health --host {name}`; it was left as it is",
+  },
+  LAB_NO_PAGE: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "the sample page of {name} does not answer at {url}: {cause}",
+    next: "see `atoll lab ssh {name} -- journalctl -u sample-web`",
+  },
+  PREREQUISITES_MISSING: {
+    status: 500,
+    exit: exitCodes.refused,
+    text: "this computer lacks programs, and they cannot be installed from here: {cause}",
+    next: "install by hand, on Debian {packages} (elsewhere the packages of the same programs), and run the same command again",
+  },
   LAB_MONITOR_FAILED: {
     status: 500,
     exit: exitCodes.failed,

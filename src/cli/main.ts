@@ -1,7 +1,9 @@
 import packageFile from "../../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
 import { addCompletion, hostCompletions } from "./commands/completion.ts";
+import { composeCommand } from "./commands/compose.ts";
 import { hostCommand } from "./commands/host.ts";
+import { imageCommand } from "./commands/image.ts";
 import { labCommand, labCompletions } from "./commands/lab.ts";
 import { rollbackCommand } from "./commands/rollback.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -15,6 +17,8 @@ await runCli(process.argv.slice(2), {
   transport: remoteTransport,
   commands(program, context) {
     program.addCommand(labCommand(context));
+    program.addCommand(composeCommand(context));
+    program.addCommand(imageCommand(context));
     program.addCommand(statusCommand(context));
     program.addCommand(upgradeCommand(context));
     program.addCommand(rollbackCommand(context));

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Type from "typebox";
@@ -210,12 +210,6 @@ export async function pushImage(
     ],
     { step: `putting ${name} into the lab's registry`, binds: [layout], ...(signal && { signal }) },
   );
-}
-
-/** Forgets images and ports; only for a lab without machines, which would not find them any more. */
-export async function removeOrigin(context: LabContext): Promise<void> {
-  await stopOrigin(context);
-  await rm(paths(context.lab).directory, { recursive: true, force: true });
 }
 
 function locked<T>({ lab, signal }: LabContext, work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { killMachine, removeMachine } from "../../lab/machine.ts";
+import { killMachine, listMachines, removeMachine } from "../../lab/machine.ts";
+import { stopOrigin } from "../../lab/origin.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import { labContext } from "../lab-tools.ts";
 import { drawProgress } from "../progress.ts";
@@ -24,6 +25,7 @@ export function labRemoveCommand(context: CliContext): Command {
       if (force) await killMachine(lab, name);
       await removeMachine(lab, name);
     }
+    if ((await listMachines(lab.lab)).length === 0) await stopOrigin(lab);
     progress.done();
   });
 }

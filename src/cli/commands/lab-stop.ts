@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { exitCodes } from "../../errors.ts";
 import { killMachine, listMachines, stopMachine } from "../../lab/machine.ts";
+import { stopOrigin } from "../../lab/origin.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import { labContext } from "../lab-tools.ts";
 import { drawProgress } from "../progress.ts";
@@ -32,6 +33,10 @@ export function labStopCommand(context: CliContext): Command {
         stopped += outcome === "was-stopped" ? 0 : 1;
         if (outcome === "forced") progress.step(`${name} did not go down in time; its plug was pulled`);
       }
+    }
+    if (names.length === 0) {
+      progress.step("stopping what served them");
+      stopped += (await stopOrigin(lab)) ? 1 : 0;
     }
     progress.done();
     if (stopped === 0) {

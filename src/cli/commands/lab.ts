@@ -11,6 +11,7 @@ import { labRemoveCommand } from "./lab-remove.ts";
 import { labSshCommand } from "./lab-ssh.ts";
 import { labStartCommand } from "./lab-start.ts";
 import { labStopCommand } from "./lab-stop.ts";
+import { labUpCommand } from "./lab-up.ts";
 
 /** Machines on this computer. */
 export function labCommand(context: CliContext): Command {
@@ -20,6 +21,7 @@ export function labCommand(context: CliContext): Command {
     { command: "atoll lab stop", does: "all of it" },
   ]);
   for (const make of [
+    labUpCommand,
     labListCommand,
     labCreateCommand,
     labStartCommand,

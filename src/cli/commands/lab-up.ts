@@ -1,0 +1,128 @@
+import { join, relative } from "node:path";
+import { type Command, Option } from "commander";
+import { hostClient } from "../../api/client.ts";
+import { AtollError } from "../../errors.ts";
+import { type Firmware, firmwares } from "../../lab/qemu.ts";
+import { labDirectory } from "../../lab/record.ts";
+import { labTarget, openApiSocket } from "../../lab/ssh.ts";
+import { labUp, type UpMachine, type UpResult } from "../../lab/up.ts";
+import { cacheDirectory, projectRoot, stateDirectory } from "../../paths.ts";
+import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
+import { json, wrap } from "../output.ts";
+import { drawProgress } from "../progress.ts";
+import { statusText } from "../status-text.ts";
+import { styled } from "../terminal.ts";
+
+interface UpCommandOptions extends CommonOptions {
+  readonly machines: string;
+  readonly firmware: Firmware;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly disk: string;
+  readonly treefile?: string;
+}
+
+export function labUpCommand(context: CliContext): Command {
+  const command = addJsonOption(
+    makeCommand("up", "a host of your own: compose, boot, provision, run a container", [
+      { command: "atoll lab up", does: "what `npm start` does" },
+      { command: "atoll lab up --firmware secureboot", does: "the same with Secure Boot" },
+      { command: "atoll lab up --machines 3", does: "atoll-1 to atoll-3" },
+    ]),
+  )
+    .option("--machines <count>", "how many", "1")
+    .addOption(new Option("--firmware <kind>", "how a new machine starts").choices(firmwares).default("uefi"))
+    .option("--memory <MiB>", "memory of a new machine", "1024")
+    .option("--cpus <count>", "processors of a new machine", "2")
+    .option("--disk <GiB>", "size of a new machine's disk", "8")
+    .option("--treefile <file>", "what it is made of (os/atoll.yaml)");
+  return command.action(async () => {
+    const options: UpCommandOptions = command.opts();
+    const count = (text: string, option: string): number => {
+      const value = Number(text);
+      if (Number.isInteger(value) && value > 0) return value;
+      throw new AtollError("USAGE", {
+        problem: `${option} is "${text}", not a count`,
+        help: "atoll lab up --help",
+      });
+    };
+    const progress = drawProgress(context.terminal);
+    const started = performance.now();
+    try {
+      const result = await labUp({
+        cache: cacheDirectory(context.env),
+        state: stateDirectory(context.env),
+        treefile: options.treefile ?? join(projectRoot, "os", "atoll.yaml"),
+        names: Array.from(
+          { length: count(options.machines, "--machines") },
+          (_, index) => `atoll-${index + 1}`,
+        ),
+        firmware: options.firmware,
+        memoryMiB: count(options.memory, "--memory"),
+        cpus: count(options.cpus, "--cpus"),
+        diskGiB: count(options.disk, "--disk"),
+        env: context.env,
+        progress,
+        signal: context.signal,
+        say: (line) => context.terminal.err(line),
+      });
+      progress.done();
+      if (options.json) context.terminal.out(json(result));
+      else await showResult(context, result, performance.now() - started);
+    } catch (error) {
+      progress.failed();
+      throw error;
+    }
+  });
+}
+
+async function showResult(context: CliContext, result: UpResult, milliseconds: number): Promise<void> {
+  const { terminal } = context;
+  for (const note of result.composed.notes) terminal.err(wrap(`note: ${note}`, terminal.columns));
+  for (const each of result.machines) {
+    terminal.out("");
+    terminal.out(await machineText(context, each, result));
+  }
+  terminal.out(nextSteps(context, result));
+  terminal.err(styled(terminal, "faint", `\n${Math.round(milliseconds / 1000)} s`));
+}
+
+async function machineText(context: CliContext, { machine, page }: UpMachine, up: UpResult): Promise<string> {
+  const { record } = machine;
+  const socketPath = await openApiSocket(labTarget(labDirectory(context.env), record), context.signal);
+  const status = await hostClient({ name: record.name, socketPath, signal: context.signal }).status();
+  const lines = [statusText(status, context.terminal, Date.now()), ""];
+  if (page) lines.push(`  ${"page".padEnd(10)}${styled(context.terminal, "strong", page)}`);
+  lines.push(`  ${"log in".padEnd(10)}${atoll()} lab ssh ${record.name}`);
+  const booted = status.deployments.find((deployment) => deployment.booted);
+  if (booted && booted.checksum !== up.composed.checksum) {
+    lines.push(
+      `  ${"newer".padEnd(10)}${up.composed.version} is composed: ${atoll()} upgrade --reboot --wait`,
+    );
+  }
+  return lines.join("\n");
+}
+
+/** The command as one types it where one stands. */
+function atoll(): string {
+  const path = relative(process.cwd(), join(projectRoot, "atoll"));
+  return path.includes("/") ? path : `./${path}`;
+}
+
+function nextSteps({ terminal }: CliContext, { machines }: UpResult): string {
+  const host = machines.length > 1 ? ` --host ${machines[0]?.machine.record.name}` : "";
+  const go = `${atoll()} upgrade --reboot --wait${host}`;
+  const examples = relative(process.cwd(), join(projectRoot, "examples"));
+  return [
+    "",
+    styled(terminal, "strong", "Try next:"),
+    "  update it",
+    `    ${atoll()} compose ${join(examples, "hello.yaml")} && ${go}`,
+    "  break it",
+    `    ${atoll()} compose ${join(examples, "broken.yaml")} && ${go}`,
+    "  see how it went back by itself",
+    `    ${atoll()} host history${host}`,
+    "",
+    `It stays up until: ${atoll()} lab stop`,
+  ].join("\n");
+}
