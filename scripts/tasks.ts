@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { exitCodes } from "../src/errors.ts";
 import { projectRoot } from "../src/paths.ts";
+import { runBench } from "./bench.ts";
 import { buildAll } from "./build.ts";
 import { writeReferences } from "./docs.ts";
 import { runTests, type TestKind } from "./tests.ts";
@@ -22,13 +23,19 @@ const tasks: Readonly<Record<string, (words: readonly string[]) => Promise<numbe
   unit: (words) => runTestTask("unit", words),
   test: (words) => runTestTask("test", words),
   soak: (words) => runTestTask("soak", words),
+  bench: (words) => runBench(words, interrupted()),
 };
 
-async function runTestTask(kind: TestKind, files: readonly string[]): Promise<number> {
+function runTestTask(kind: TestKind, files: readonly string[]): Promise<number> {
+  return runTests(kind, { files, signal: interrupted() });
+}
+
+/** Fires at Ctrl-C: the work that was given it tidies up and ends. */
+function interrupted(): AbortSignal {
   const interrupt = new AbortController();
   process.once("SIGINT", () => interrupt.abort());
   process.once("SIGTERM", () => interrupt.abort());
-  return runTests(kind, { files, signal: interrupt.signal });
+  return interrupt.signal;
 }
 
 /** Builds the bundles and runs the `atoll` command from them, as a user's `./atoll` does. */

@@ -101,7 +101,7 @@ async function staticCheck({ name, argv }: StaticCheck, signal: AbortSignal): Pr
 
 /** All in one process: they are small, and starting Node.js for each file is what would cost. */
 async function unitTests(wanted: readonly string[], signal: AbortSignal): Promise<Part[]> {
-  const files = testFiles("src/**/*.test.ts", wanted);
+  const files = testFiles("{src,bench}/**/*.test.ts", wanted);
   if (files.length === 0) return [];
   const started = performance.now();
   const parts = await nodeTests(files, { isolation: "none", timeout: 60_000, signal }, (result) => {

@@ -1,0 +1,78 @@
+import { mkdir, mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import type { BenchContext } from "../bench/harness.ts";
+import { benches, writePage, writeResult } from "../bench/page.ts";
+import { type ComposeResult, composeTree } from "../src/compose/compose.ts";
+import { openToolbox } from "../src/compose/toolbox.ts";
+import { asAtollError, exitCodes } from "../src/errors.ts";
+import { cacheDirectory, projectRoot } from "../src/paths.ts";
+import type { Progress } from "../src/progress.ts";
+import { buildAll } from "./build.ts";
+
+/**
+ * Measures: every bench, or those in `names`. Writes bench/results/NAME.json for each, brings docs/benchmarks.md up to
+ * date, and leaves nothing else behind but what the cache keeps. A bench that fails keeps its older result, and the
+ * others go on. Gives the exit code of the process. Errors: INTERRUPTED, and those of making the toolbox.
+ */
+export async function runBench(names: readonly string[], signal: AbortSignal): Promise<number> {
+  const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
+  if (unknown.length > 0) {
+    const known = benches.map(({ name }) => name).join(", ");
+    console.error(`bench: no bench "${unknown.join('", "')}"; there are ${known}`);
+    return exitCodes.usage;
+  }
+  await buildAll();
+  const wanted = benches.filter(({ name }) => names.length === 0 || names.includes(name));
+  let failed = 0;
+  await inScratch(signal, async (context) => {
+    for (const bench of wanted) {
+      const started = performance.now();
+      context.progress.step(`measuring ${bench.name}`);
+      try {
+        await writeResult(bench, await bench.run(context));
+        console.log(`ok      ${bench.name} (${shown(started)})`);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failed += 1;
+        console.log(`FAILED  ${bench.name} (${shown(started)}): ${asAtollError(error).message}`);
+        if (error instanceof Error && error.stack) console.log(error.stack.replace(/^/gm, "        "));
+      }
+    }
+  });
+  await writePage();
+  console.log("the tables are in docs/benchmarks.md, the figures in bench/results");
+  return failed === 0 ? exitCodes.done : exitCodes.failed;
+}
+
+async function inScratch(signal: AbortSignal, work: (context: BenchContext) => Promise<void>): Promise<void> {
+  const cache = cacheDirectory();
+  await mkdir(cache, { recursive: true });
+  const scratch = await mkdtemp(join(cache, "bench-"));
+  const state = join(scratch, "state");
+  // Whatever asks for the state directory is to find this run's own.
+  process.env.ATOLL_STATE = state;
+  const toolbox = await openToolbox({ cache, progress: printed, signal });
+  let tree: Promise<ComposeResult> | undefined;
+  const composed = (): Promise<ComposeResult> => {
+    tree ??= composeTree({
+      ...{ treefile: join(projectRoot, "os", "atoll.yaml"), toolbox, cache, state, signal },
+      ...{ progress: printed, whenGone: "renew" },
+    });
+    return tree;
+  };
+  try {
+    await work({ toolbox, cache, state, scratch, progress: printed, signal, composed });
+  } finally {
+    // When not root, what it made belongs to subordinate ids, which only the toolbox can remove.
+    await toolbox.run(["rm", "-rf", scratch], { step: "tidying up" });
+  }
+}
+
+const printed: Progress = {
+  step: (step) => console.log(`        ${new Date().toISOString().slice(11, 19)} ${step}`),
+  detail: () => {},
+};
+
+function shown(started: number): string {
+  return `${((performance.now() - started) / 1000).toFixed(0)} s`;
+}
