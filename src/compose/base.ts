@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, copyFile, link, mkdir, rename, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withExclusive } from "../exclusive.ts";
 import type { Progress } from "../progress.ts";
@@ -34,35 +34,68 @@ const leftOut: readonly string[] = [
   "path-exclude=/usr/share/fish/*",
 ];
 
+/** The cache's repository of trees: what one tree shares with another is there once, and needs reading once. */
+export function treesPath(cache: string): string {
+  return join(cache, "trees");
+}
+
 /**
- * Gives the folder of a root with exactly the lock's packages installed and configured, made by mmdebstrap without the
- * network from the cached files. It is kept in the cache, by what it is made of, and must not be changed.
- * The files' owners are those of the toolbox's namespace. Errors: COMMAND_FAILED, INTERRUPTED.
+ * Gives the ref, in the cache's repository of trees, of a root with exactly the lock's packages installed and configured,
+ * made by mmdebstrap without the network from the cached files when it is not there yet.
+ * Errors: COMMAND_FAILED, INTERRUPTED.
  */
 export async function openBase(lock: Lock, ids: PinnedIds, options: BaseOptions): Promise<string> {
+  const { toolbox, cache, progress, signal } = options;
   const key = createHash("sha256")
     .update(JSON.stringify([recipe, lockHash(lock), leftOut, ids]))
     .digest("hex")
     .slice(0, 16);
-  const base = join(options.cache, `base-${key}`);
-  if (await exists(base)) return base;
-  const lockOptions = {
+  const ref = `base/${key}`;
+  const waiting = {
     step: "waiting for the base tree",
-    onWait: () => options.progress.detail("another atoll makes it; waiting"),
-    ...(options.signal && { signal: options.signal }),
+    onWait: () => progress.detail("another atoll makes it; waiting"),
+    ...(signal && { signal }),
   };
-  options.progress.step("installing packages");
-  await withExclusive(`${base}.lock`, lockOptions, async () => {
-    if (!(await exists(base))) await makeBase(base, lock, ids, options);
+  await withExclusive(`${treesPath(cache)}.lock`, waiting, async () => {
+    const ostree = (...words: [string, ...string[]]) =>
+      toolbox.run(["ostree", ...words, `--repo=${treesPath(cache)}`], {
+        step: "keeping the base tree",
+        ...(signal && { signal }),
+      });
+    await mkdir(treesPath(cache), { recursive: true });
+    await ostree("init", "--mode=bare");
+    const { stdout } = await ostree("refs");
+    if (stdout.split("\n").includes(ref)) return;
+    progress.step("installing packages");
+    const work = join(cache, `base-${key}`);
+    await toolbox.run(["rm", "-rf", work], { step: "removing what an earlier run left" });
+    try {
+      await installPackages(work, lock, ids, options);
+      progress.step("keeping the base tree");
+      await ostree(
+        "commit",
+        `--branch=${ref}`,
+        "--no-bindings",
+        "--timestamp=@0",
+        `--tree=dir=${join(work, "root")}`,
+      );
+    } finally {
+      await toolbox.run(["rm", "-rf", work], { step: "tidying up" });
+    }
   });
-  return base;
+  return ref;
 }
 
-async function makeBase(base: string, lock: Lock, ids: PinnedIds, options: BaseOptions): Promise<void> {
+/** Makes `work`/root by mmdebstrap. */
+async function installPackages(
+  work: string,
+  lock: Lock,
+  ids: PinnedIds,
+  options: BaseOptions,
+): Promise<void> {
   const { toolbox, progress, signal } = options;
-  const work = `${base}.work`;
-  const fresh = join(work, "root");
-  const log = `${base}.log`;
+  const root = join(work, "root");
+  const log = `${work}.log`;
   const lines: string[] = [];
   const inside = (argv: [string, ...string[]], step: string) =>
     toolbox.run(argv, {
@@ -74,7 +107,6 @@ async function makeBase(base: string, lock: Lock, ids: PinnedIds, options: BaseO
       },
       ...(signal && { signal }),
     });
-  await toolbox.run(["rm", "-rf", work], { step: "removing what an earlier run left" });
   try {
     await makeRepository(join(work, "debs"), lock, options);
     await writeFile(join(work, "passwd"), formatEntries(ids.users));
@@ -95,15 +127,15 @@ async function makeBase(base: string, lock: Lock, ids: PinnedIds, options: BaseO
           ? [`--setup-hook=mkdir -p "$1/etc" && cp ${work}/passwd ${work}/group "$1/etc/"`]
           : []),
         lock.suite,
-        fresh,
+        root,
         `deb [trusted=yes] copy:${work}/debs ./`,
       ],
       "installing packages",
     );
-    await rename(fresh, base);
+    // Device nodes are not a tree's: every machine makes its own.
+    await inside(["find", join(root, "dev"), "-mindepth", "1", "-delete"], "clearing /dev");
   } finally {
     await writeFile(log, `${lines.join("\n")}\n`);
-    await toolbox.run(["rm", "-rf", work], { step: "tidying up" });
   }
 }
 
@@ -127,11 +159,4 @@ async function makeRepository(folder: string, lock: Lock, options: BaseOptions):
   const name = (field: string) => ["-o", `APT::FTPArchive::Release::${field}=${lock.suite}`];
   const release = await indexed(["apt-ftparchive", ...name("Suite"), ...name("Codename"), "release", "."]);
   await writeFile(join(folder, "Release"), release.stdout);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -6,7 +6,7 @@ import { withExclusive } from "../exclusive.ts";
 import { projectRoot } from "../paths.ts";
 import { run } from "../process.ts";
 import type { Progress } from "../progress.ts";
-import { openBase } from "./base.ts";
+import { openBase, treesPath } from "./base.ts";
 import { fetchDebs } from "./debs.ts";
 import { hashInputs } from "./inputs.ts";
 import { type Lock, lockHash, lockPath, lockRequest, readLock, writeLock } from "./lock.ts";
@@ -69,6 +69,7 @@ export async function composeTree(options: ComposeOptions): Promise<ComposeResul
   const key = await openSigningKey(join(options.state, "keys"), { toolbox, ...(signal && { signal }) });
   const repository = await openRepository(join(options.state, "repo"), key, {
     toolbox,
+    trees: treesPath(options.cache),
     ...(signal && { signal }),
   });
   const { lock, notes } = await settleLock(treefile, options);

@@ -1,6 +1,8 @@
-import { access, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { access, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { hasCode } from "../errors.ts";
+import { type ObjectSize, withMetadata } from "./commit-bytes.ts";
 import { closeAgent, type SigningKey } from "./signing.ts";
 import type { Toolbox } from "./toolbox.ts";
 
@@ -14,6 +16,8 @@ export interface Release {
 
 interface RepositoryOptions {
   readonly toolbox: Toolbox;
+  /** The cache's repository of trees, where unchanged files need no second reading; see base.ts. */
+  readonly trees: string;
   readonly signal?: AbortSignal;
 }
 
@@ -46,7 +50,7 @@ export interface Repository {
 export async function openRepository(
   path: string,
   key: SigningKey,
-  { toolbox, signal }: RepositoryOptions,
+  { toolbox, trees, signal }: RepositoryOptions,
 ): Promise<Repository> {
   const ostree = async (step: string, ...words: string[]): Promise<string> => {
     const result = await toolbox.run(["ostree", ...words], {
@@ -54,7 +58,7 @@ export async function openRepository(
       binds: [path],
       ...(signal && { signal }),
     });
-    return result.stdout;
+    return result.stdout.trim();
   };
   const signed = [`--gpg-sign=${key.id}`, `--gpg-homedir=${key.home}`];
   const repo = `--repo=${path}`;
@@ -84,29 +88,42 @@ export async function openRepository(
       }
     },
     commit: async (input) => {
-      const words = Object.entries(input.metadata).map(
-        ([name, value]) => `--add-metadata-string=${name}=${value}`,
-      );
-      const checksum = await ostree(
+      const content = await ostree(
         "committing the tree",
         ...[
           "commit",
-          repo,
-          `--branch=${input.ref}`,
-          `--tree=dir=${input.tree}`,
-          "--bootable",
-          "--generate-sizes",
+          `--repo=${trees}`,
+          "--orphan",
+          "--no-bindings",
+          "--timestamp=@0",
+          "--link-checkout-speedup",
         ],
+        `--tree=dir=${input.tree}`,
+      );
+      await ostree("compressing what is new", "pull-local", repo, trees, content);
+      const plain = await ostree(
+        "committing the tree",
+        ...["commit", repo, "--orphan", `--bind-ref=${input.ref}`, `--tree=ref=${content}`, "--bootable"],
         ...[
           `--parent=${input.parent ?? "none"}`,
           `--subject=${input.subject}`,
           `--timestamp=@${input.timestamp}`,
         ],
-        ...words,
-        ...signed,
       );
+      const sizes = await objectSizes(path, await ostree("reading sizes", "ls", repo, "-R", "-C", plain));
+      const bytes = withMetadata(await readFile(objectPath(path, plain, "commit")), {
+        strings: input.metadata,
+        sizes,
+      });
+      const checksum = createHash("sha256").update(bytes).digest("hex");
+      await writeObject(objectPath(path, checksum, "commit"), bytes);
+      // Neither was ever published; without a ref they would stay until somebody prunes.
+      for (const spent of new Set([content, plain]))
+        await rm(objectPath(path, spent, "commit"), { force: true });
+      await ostree("signing the commit", "gpg-sign", repo, `--gpg-homedir=${key.home}`, checksum, key.id);
       await closeAgent(key.home, toolbox);
-      return checksum.trim();
+      await ostree("naming the commit", "refs", repo, `--create=${input.ref}`, "--force", checksum);
+      return checksum;
     },
     delta: async (from, to) => {
       await ostree(
@@ -149,6 +166,39 @@ export function parseGvariantString(text: string): string {
         ? String.fromCodePoint(Number.parseInt(word.slice(1), 16))
         : (escapes[word] ?? word),
     );
+}
+
+function objectPath(repo: string, checksum: string, suffix: string): string {
+  return join(repo, "objects", checksum.slice(0, 2), `${checksum.slice(2)}.${suffix}`);
+}
+
+async function writeObject(path: string, bytes: Buffer): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.new`, bytes);
+  await rename(`${path}.new`, path);
+}
+
+/**
+ * The sizes of all objects that `ostree ls -R -C` lists: lines of type and mode, owner, group, bytes, checksums (a
+ * folder's are those of its names and of its owner and mode), path.
+ */
+async function objectSizes(repo: string, listing: string): Promise<ObjectSize[]> {
+  const objects = new Map<string, Omit<ObjectSize, "archived">>();
+  for (const line of listing.split("\n")) {
+    const match = /^(.)\d+ +\d+ +\d+ +(\d+) +\{? ?([0-9a-f]{64})(?: +([0-9a-f]{64}))?/.exec(line);
+    const [, type, size, checksum, meta] = match ?? [];
+    if (checksum === undefined) continue;
+    if (type !== "d") objects.set(checksum, { checksum, unpacked: Number(size), kind: "file" });
+    else objects.set(checksum, { checksum, unpacked: 0, kind: "dirtree" });
+    if (meta !== undefined) objects.set(meta, { checksum: meta, unpacked: 0, kind: "dirmeta" });
+  }
+  const suffixes = { file: "filez", dirtree: "dirtree", dirmeta: "dirmeta" };
+  return Promise.all(
+    [...objects.values()].map(async (object) => {
+      const { size } = await stat(objectPath(repo, object.checksum, suffixes[object.kind]));
+      return { ...object, archived: size, unpacked: object.kind === "file" ? object.unpacked : size };
+    }),
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import {
   chmod,
+  chown,
   lstat,
   mkdir,
   readdir,
@@ -117,8 +118,8 @@ async function settleIds({ root, ids }: ShapePlan): Promise<PinnedIds> {
     const entries = moved.map(({ name, from, to }) => `${name} from ${from} to ${to}`).join(", ");
     throw new AtollError("IDS_MOVED", { entries });
   }
-  await writeFile(etc("passwd"), formatEntries(users));
-  await writeFile(etc("group"), formatEntries(groups));
+  await replaceFile(etc("passwd"), formatEntries(users));
+  await replaceFile(etc("group"), formatEntries(groups));
   await rewriteLines(etc("shadow"), users, ([name = "", password = "*", , ...rest]) => [
     name,
     password,
@@ -126,18 +127,51 @@ async function settleIds({ root, ids }: ShapePlan): Promise<PinnedIds> {
     ...rest,
   ]);
   await rewriteLines(etc("gshadow"), groups, (fields) => fields);
-  const sysusers = [
-    "# Every id of this tree, so that accounts of packages that come with an update get theirs and no other.",
-    ...groups.map(([name, , gid]) => `g ${name} ${gid}`),
-    ...users.map(
-      ([name, , uid, gid, gecos, home, shell]) => `u ${name} ${uid}:${gid} "${gecos}" ${home} ${shell}`,
-    ),
-  ];
-  await writeFile(join(root, "usr/lib/sysusers.d/00-atoll-ids.conf"), `${sysusers.join("\n")}\n`);
+  await pinSysusers(root, users, groups);
   return { users: compared.users.fresh, groups: compared.groups.fresh };
 }
 
-/** Rewrites a shadow file in the order of `entries`; keeps its owner and mode. */
+/**
+ * Says every id of the tree in one sysusers.d(5) file, so that an account that comes with an update gets its id on each
+ * machine and no other. Packages' own lines about the same names go: systemd-sysusers would warn of each at every boot.
+ */
+async function pinSysusers(root: string, users: readonly Entry[], groups: readonly Entry[]): Promise<void> {
+  const folder = join(root, "usr/lib/sysusers.d");
+  const pinned = { u: new Set(users.map(([name]) => name)), g: new Set(groups.map(([name]) => name)) };
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name);
+    const lines = (await readFile(file, "utf8")).split("\n").filter((line) => /^\s*[a-z]/.test(line));
+    const kept = lines.filter((line) => {
+      const [, kind, account] = /^\s*([ug])\S*\s+(\S+)/.exec(line) ?? [];
+      return !((kind === "u" || kind === "g") && pinned[kind].has(account));
+    });
+    if (kept.length === lines.length) continue;
+    if (kept.length > 0) await replaceFile(file, `${kept.join("\n")}\n`);
+    else await rm(file);
+  }
+  const lines = [
+    "# Every id of this tree: none moves between versions.",
+    ...groups.map(([name, , gid]) => `g ${name} ${gid}`),
+    ...users.map(([name, , uid, gid, gecos, home, shell]) => {
+      return `u${name === "root" ? "" : "!"} ${name} ${uid}:${gid} "${gecos}" ${home} ${shell}`;
+    }),
+  ];
+  await writeFile(join(folder, "00-atoll-ids.conf"), `${lines.join("\n")}\n`);
+}
+
+/**
+ * Gives a file of a package other content, with the owner and mode that it had. The file is made anew: what is there may
+ * be a hard link that the base tree shares.
+ */
+async function replaceFile(file: string, text: string): Promise<void> {
+  const { uid, gid, mode } = await lstat(file);
+  await rm(file);
+  await writeFile(file, text);
+  await chown(file, uid, gid);
+  await chmod(file, mode & 0o7777);
+}
+
+/** Rewrites a shadow file in the order of `entries`. */
 async function rewriteLines(
   file: string,
   entries: readonly Entry[],
@@ -153,12 +187,12 @@ async function rewriteLines(
     const fields = lines.get(name);
     return fields ? [change(fields)] : [];
   });
-  await writeFile(file, ordered.map((fields) => `${fields.join(":")}\n`).join(""));
+  await replaceFile(file, ordered.map((fields) => `${fields.join(":")}\n`).join(""));
 }
 
 async function stamp({ root, osRelease, treeId, kernelArguments, generated }: ShapePlan): Promise<void> {
   const file = join(root, "usr/lib/os-release");
-  await writeFile(file, mergeOsRelease(await readFile(file, "utf8"), osRelease));
+  await replaceFile(file, mergeOsRelease(await readFile(file, "utf8"), osRelease));
   const ours: Record<string, string> = {
     "/usr/lib/atoll/boot-id.cfg": `set atoll_tree="${treeId}"\n`,
     "/usr/lib/atoll/kernel-arguments": kernelArguments.map((argument) => `${argument}\n`).join(""),

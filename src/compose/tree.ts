@@ -6,6 +6,7 @@ import { Compile } from "typebox/compile";
 import { AtollError, type ErrorCode, errorTable } from "../errors.ts";
 import { projectRoot } from "../paths.ts";
 import type { Progress } from "../progress.ts";
+import { treesPath } from "./base.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { hashPath } from "./inputs.ts";
 import type { ShapePlan } from "./shape.ts";
@@ -44,7 +45,7 @@ const AnswerSchema = Type.Object({
 });
 
 /**
- * Makes the tree that `plan` describes in the folder `plan.root`, from a copy of the base tree `base`.
+ * Makes the tree that `plan` describes in the folder `plan.root`, from the base tree with the ref `base`.
  * The folder's files belong to the toolbox's namespace. Errors: those of src/compose/shape.ts and of buildInitramfs.
  */
 export async function makeTree(
@@ -56,10 +57,14 @@ export async function makeTree(
   const { toolbox, signal } = options;
   const { root } = plan;
   options.progress.step("laying files over the packages");
-  await toolbox.run(["cp", "--archive", "--reflink=auto", base, root], {
-    step: "copying the base tree",
-    ...(signal && { signal }),
-  });
+  // Hard links: whoever changes a file in this folder must make it anew, as everything in shape.ts does.
+  await toolbox.run(
+    ["ostree", "checkout", `--repo=${treesPath(options.cache)}`, "--require-hardlinks", base, root],
+    {
+      step: "laying out the base tree",
+      ...(signal && { signal }),
+    },
+  );
   const { kernelVersion, idle } = await inside("lay", plan, "", LaidSchema, options);
   await placeInitramfs(root, base, kernelVersion, modules, options);
   options.progress.step("shaping the tree");
@@ -108,7 +113,7 @@ async function placeInitramfs(
   modules: readonly string[],
   { toolbox, cache, progress, signal }: TreeOptions,
 ): Promise<void> {
-  const hash = createHash("sha256").update(JSON.stringify([base.split("/").at(-1), kernelVersion, modules]));
+  const hash = createHash("sha256").update(JSON.stringify([base, kernelVersion, modules]));
   await hashPath(hash, join(projectRoot, "os/initramfs"));
   await hashPath(hash, join(root, "usr/lib/ostree/prepare-root.conf"));
   for (const name of ["cpio", "initramfs", "kernel-modules"]) {
