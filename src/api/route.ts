@@ -47,7 +47,7 @@ export interface Route extends Shape {
   answer(input: RawInput): Promise<Answer>;
 }
 
-interface Definition<S extends Shape> {
+interface Description<S extends Shape> {
   readonly method: Route["method"];
   readonly path: string;
   readonly summary: string;
@@ -55,7 +55,11 @@ interface Definition<S extends Shape> {
   readonly errors?: readonly string[];
   readonly status?: Route["status"];
   readonly response: TSchema;
-  readonly handle: (input: Input<S>) => Promise<unknown> | unknown;
+}
+
+interface Definition<S extends Shape> extends Description<S> {
+  /** Gives the value, or a promise of it. */
+  readonly handle: (input: Input<S>) => unknown;
 }
 
 /** A route that answers with one value. The handler sees only requests of the right shape. */
@@ -63,7 +67,7 @@ export function route<const S extends Shape>(definition: Definition<S>): Route {
   return build(definition, false, async (input) => ({ json: await definition.handle(input) }));
 }
 
-interface StreamDefinition<S extends Shape> extends Omit<Definition<S>, "handle"> {
+interface StreamDefinition<S extends Shape> extends Description<S> {
   readonly handle: (input: Input<S>) => AsyncIterable<unknown>;
 }
 
@@ -73,7 +77,7 @@ export function streamRoute<const S extends Shape>(definition: StreamDefinition<
 }
 
 function build<const S extends Shape>(
-  definition: Omit<Definition<S>, "handle">,
+  definition: Description<S>,
   streams: boolean,
   answer: (input: Input<S>) => Promise<Answer>,
 ): Route {
@@ -90,23 +94,24 @@ function build<const S extends Shape>(
     streams,
     async answer(raw) {
       return answer({
-        parameters: checked<S["parameters"]>(where, "parameter", shape.parameters, raw.parameters),
-        query: checked<S["query"]>(where, "query", shape.query, raw.query),
-        body: checked<S["body"]>(where, "body", shape.body, raw.body),
+        parameters: checked(where, shape, "parameters", raw.parameters),
+        query: checked(where, shape, "query", raw.query),
+        body: checked(where, shape, "body", raw.body),
         signal: raw.signal,
       });
     },
   };
 }
 
-/** `value` as `schema` says; the overloads tie its type to whether there is a schema. */
-function checked<T extends TObject | undefined>(
+/** `value` as `shape` says of `key`; the overload ties its type to whether there is a schema. */
+function checked<S extends Shape, Key extends keyof Shape>(
   where: string,
-  part: string,
-  schema: T,
+  shape: S,
+  key: Key,
   value: unknown,
-): StaticOf<T>;
-function checked(where: string, part: string, schema: TObject | undefined, value: unknown): unknown {
+): StaticOf<S[Key]>;
+function checked(where: string, shape: Shape, key: keyof Shape, value: unknown): unknown {
+  const schema = shape[key];
   if (schema === undefined) return {};
   if (Value.Check(schema, value)) return value;
   const [first] = Value.Errors(schema, value).toSorted(
@@ -116,6 +121,6 @@ function checked(where: string, part: string, schema: TObject | undefined, value
   const unknownKey = first?.keyword === "boolean";
   const problem = unknownKey
     ? `there is no ${place} in it`
-    : `${place === "" ? part : place} ${first?.message ?? ""}`;
+    : `${place === "" ? `the ${key}` : place} ${first?.message ?? ""}`;
   throw new AtollError("REQUEST_INVALID", { route: where, problem });
 }

@@ -27,7 +27,7 @@ export async function findEtcConflicts(before: string, here: string, after: stri
 async function filesBelow(root: string, folder = ""): Promise<string[]> {
   const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => []);
   const lists = await Promise.all(
-    entries.map((entry) => {
+    entries.map(async (entry) => {
       const name = join(folder, entry.name);
       return entry.isDirectory() ? filesBelow(root, name) : [name];
     }),

@@ -69,11 +69,16 @@ async function scriptsIn(folder: ScriptFolder, roots: readonly string[]): Promis
     roots.map(async (root) => {
       const directory = join(root, folder);
       const names = await readdir(directory).catch(() => []);
-      const scripts = names.toSorted().map((name) => asScript(directory, name));
+      const scripts = names.toSorted(byBytes).map((name) => asScript(directory, name));
       return (await Promise.all(scripts)).filter((script) => script !== null);
     }),
   );
   return lists.flat();
+}
+
+/** As `ls` in the C locale, so that numbers before names give the order anywhere. */
+function byBytes(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 async function asScript(directory: string, name: string): Promise<Script | null> {

@@ -20,13 +20,15 @@ function signatureFailure(output: string, { url }: Source, cause: unknown): Atol
   const tree = { checksum: checksum.slice(0, 12), version: "offered", url };
   const key = /key ID ([0-9A-F]+)/.exec(output)?.[1] ?? "unknown";
   if (/no signatures found/.test(output)) return new AtollError("COMMIT_UNSIGNED", tree, cause);
-  if (/public key not found/.test(output))
+  // The lines of the output are joined by " | ". Anchored: the name on a key may hold any of these words.
+  const problem = /\| *(BAD signature from[^|]*)/.exec(output)?.[1]?.trim();
+  if (problem !== undefined) return new AtollError("COMMIT_SIGNATURE_BAD", { ...tree, problem }, cause);
+  if (/\| *Can't check signature: public key not found/.test(output)) {
     return new AtollError("COMMIT_KEY_UNKNOWN", { ...tree, key }, cause);
-  if (/revoked/i.test(output)) return new AtollError("COMMIT_KEY_REVOKED", { ...tree, key }, cause);
-  if (/expired/i.test(output)) return new AtollError("COMMIT_KEY_EXPIRED", { ...tree, key }, cause);
-  if (/BAD signature/.test(output)) {
-    const problem = /BAD signature[^|]*/.exec(output)?.[0].trim() ?? "";
-    return new AtollError("COMMIT_SIGNATURE_BAD", { ...tree, problem }, cause);
+  }
+  if (/\| *Key revoked/.test(output)) return new AtollError("COMMIT_KEY_REVOKED", { ...tree, key }, cause);
+  if (/\| *(Primary key|Key|Signature) expired/.test(output)) {
+    return new AtollError("COMMIT_KEY_EXPIRED", { ...tree, key }, cause);
   }
   return null;
 }

@@ -11,7 +11,7 @@ export function parseSignature(output: string): Signature {
   if (start < 0) return none;
   const blocks = output
     .slice(start)
-    .split(/^(?=\s*Signature made )/m)
+    .split(/^(?=[ \t]*Signature made )/m)
     .slice(1)
     .map(parseBlock);
   return blocks.find((signature) => signature.valid) ?? blocks[0] ?? { ...none, problem: "unreadable" };
@@ -32,11 +32,12 @@ function parseBlock(block: string): Signature {
 }
 
 function problemIn(block: string, good: boolean): Signature["problem"] {
-  if (/revoked/i.test(block)) return "revoked-key";
-  if (/public key not found|no public key/i.test(block)) return "unknown-key";
-  if (/BAD signature/.test(block)) return "bad";
+  // Anchored: the name on a key may hold any of these words.
+  if (/^\s*BAD signature from/m.test(block)) return "bad";
+  if (/^\s*Key revoked/m.test(block)) return "revoked-key";
+  if (/^\s*Can't check signature: public key not found/m.test(block)) return "unknown-key";
   // "Key expires …" and "Signature expires …" announce; "expired" is past.
-  if (/expired/i.test(block)) return "expired";
+  if (/^\s*(Primary key|Key|Signature) expired/m.test(block)) return "expired";
   return good ? null : "unreadable";
 }
 

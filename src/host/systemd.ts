@@ -28,7 +28,11 @@ export interface Systemd {
   /** Asks for a reboot in good order, and returns at once. */
   reboot(signal: AbortSignal): Promise<void>;
   /** Runs a program as a unit of its own: not in the daemon's sandbox, and ended by systemd after `timeLimit` ms. */
-  runOutside(argv: readonly string[], timeLimit: number, signal: AbortSignal): Promise<OutsideResult>;
+  readonly runOutside: (
+    argv: readonly string[],
+    timeLimit: number,
+    signal: AbortSignal,
+  ) => Promise<OutsideResult>;
 }
 
 export function systemctl(): Systemd {
