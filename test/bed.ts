@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildAll } from "../scripts/build.ts";
+import type { Verdict } from "../src/api/types.ts";
 import { composeTree } from "../src/compose/compose.ts";
 import { buildImage } from "../src/compose/image.ts";
 import { openToolbox, type Toolbox } from "../src/compose/toolbox.ts";
@@ -48,7 +49,7 @@ export interface TestBed {
   readonly remote: FolderServer;
   machine(name: string): TestMachine;
   /** Makes `machine`, turns it on, waits until its first boot is judged, and points it to this file's remote. */
-  boot(machine: TestMachine, wish?: MachineWish & { readonly cuttable?: boolean }): Promise<void>;
+  boot(machine: TestMachine, wish?: MachineWish & { readonly cuttable?: boolean }): Promise<Verdict>;
   /** Derives a tree that is newer than all before, on no branch yet. */
   derive(recipe?: Partial<TreeRecipe>): Promise<TestTree>;
   /** The same, and offers it as the newest of the stream. */
@@ -58,6 +59,11 @@ export interface TestBed {
 
 /** Prepares what tests named `name` need. The first to come makes what all share; the others wait for it. */
 export async function openTestBed(name: string): Promise<TestBed> {
+  if (process.env.ATOLL_STATE === undefined) {
+    throw new Error(
+      "tests want a state folder of their own: run them by `npm test -- NAME`, or set ATOLL_STATE",
+    );
+  }
   const toolbox = await openToolbox({ cache: cacheDirectory(), progress: printed });
   const shared = await sharedGround(toolbox);
   const trees = await ownRepository(toolbox, shared, name);
@@ -79,8 +85,9 @@ export async function openTestBed(name: string): Promise<TestBed> {
     boot: async (machine, wish = {}) => {
       await createMachine(tools, machine, shared, wish);
       await machine.turnOn({ cuttable: wish.cuttable ?? false });
-      await machine.judged();
+      const verdict = await machine.judged();
       await machine.ssh(followRemote(`http://${computer}:${remote.port}`));
+      return verdict;
     },
     offer: async (files = {}) => {
       const tree = await derive({ files });

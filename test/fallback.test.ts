@@ -36,7 +36,7 @@ const trees: readonly Fault[] = [
 ];
 
 scenario("fallback", async (step, bed, machine) => {
-  await step("a machine comes up", () => bed.boot(machine));
+  await step("a machine comes up", async () => assertWell(await bed.boot(machine)));
 
   for (const fault of trees) {
     await step(`${fault.name}: falls back by itself`, async () => {

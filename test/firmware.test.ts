@@ -7,7 +7,7 @@ import { scenario } from "./scenario.ts";
 for (const firmware of ["uefi", "secureboot"] as const satisfies Firmware[]) {
   scenario(firmware, async (step, bed, machine) => {
     await step(`the disk boots by ${firmware}`, async () => {
-      await bed.boot(machine, { firmware });
+      assertWell(await bed.boot(machine, { firmware }));
       const { stdout } = await machine.ssh(
         "od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c; cat /sys/kernel/security/lockdown",
       );

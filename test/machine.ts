@@ -23,7 +23,7 @@ import type { Random } from "./seed.ts";
 import { verdictLine } from "./trees.ts";
 
 /** How long any one thing may take that a machine does. Emulated and under load it is slow; hung is hung. */
-const patienceMs = 10 * 60_000;
+const patienceMs = 15 * 60_000;
 
 /** What a power cut left of the guest's writes. */
 export interface CutReport {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { StatusResponse } from "../src/api/types.ts";
 import type { TestBed } from "./bed.ts";
+import { assertWell } from "./expect.ts";
 import type { CutReport, TestMachine } from "./machine.ts";
 import { scenario } from "./scenario.ts";
 import { seededRandom, testSeed } from "./seed.ts";
@@ -72,7 +73,7 @@ class Victim {
   }
 
   async start(): Promise<void> {
-    await this.#bed.boot(this.#machine, { diskFormat: "raw", cuttable: true });
+    assertWell(await this.#bed.boot(this.#machine, { diskFormat: "raw", cuttable: true }));
     await this.#machine.ssh(plantSentinels);
   }
 
@@ -90,7 +91,7 @@ class Victim {
     this.lost += report.lost;
     await this.#machine.turnOn({ cuttable: true });
     const verdict = await this.#machine.judged();
-    assert.equal(verdict.outcome, "well", verdict.reasons.join("; "));
+    assertWell(verdict);
     const booted = await this.#checkWhole(cut);
     say(
       cut,
@@ -200,7 +201,7 @@ class Victim {
     const tree = await this.#stageNew();
     await this.#machine.rebootUntilLoader();
     const verdict = await this.#machine.judged();
-    assert.equal(verdict.outcome, "well", verdict.reasons.join("; "));
+    assertWell(verdict);
     assert.equal(standing(await this.#machine.api.status()).booted, tree.checksum);
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { exitCodes } from "../src/errors.ts";
 import { stateDirectory } from "../src/paths.ts";
 import { atoll } from "./atoll.ts";
@@ -30,6 +31,8 @@ WantedBy=multi-user.target
 
 /** Makes the image from the host's own busybox, so that nothing comes from a registry. */
 const makeContainer = `set -eu
+cat > /etc/containers/systemd/test-web.container <<'END'
+${quadlet}END
 mkdir -p /tmp/web/bin /tmp/web/data
 cp /usr/bin/busybox /tmp/web/bin/
 echo 'kept in a volume' > /tmp/web/data/index.html
@@ -42,8 +45,12 @@ scenario("update", async (step, bed, machine) => {
   let updated: TestTree | undefined;
 
   await step("the first boot is judged well, and takes what it was provisioned with", async () => {
-    const files = [{ path: "/etc/containers/systemd/test-web.container", content: quadlet }];
-    await bed.boot(machine, { ports: [8080], files });
+    const files = [{ path: "/etc/atoll-test/provisioned", mode: "0600", content: "provisioned\n" }];
+    assertWell(await bed.boot(machine, { ports: [8080], files }));
+    const { stdout } = await machine.ssh(
+      "cat /etc/atoll-test/provisioned; stat -c %a /etc/atoll-test/provisioned",
+    );
+    assert.equal(stdout, "provisioned\n600\n");
     const status = await machine.api.status();
     assert.equal(status.hostname, machine.name);
     assert.equal(status.trial.state, "good");
@@ -95,7 +102,7 @@ scenario("update", async (step, bed, machine) => {
       await machine.ssh(`cd /etc/atoll-test; for file in *; do echo "$file $(cat $file)"; done
       cat /usr/share/atoll-test/marker /var/lib/precious; id -un keeper; hostname`);
     assert.deepEqual(stdout.trim().split("\n"), [
-      ...["added mine", "both mine", "brought new", "owner mine", "tree new"],
+      ...["added mine", "both mine", "brought new", "owner mine", "provisioned provisioned", "tree new"],
       ...["new", "precious", "keeper", machine.name],
     ]);
     assert.equal(await page(machine), "kept in a volume");
@@ -199,9 +206,17 @@ async function refusals(
   });
 }
 
-/** The page that the container serves, through the machine's forwarded port. */
+/** The page that the container serves, through the machine's forwarded port; systemd starts it, it takes a moment. */
 async function page(machine: TestMachine): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${await machine.port(8080)}/`);
-  assert.equal(response.status, 200);
-  return (await response.text()).trim();
+  const address = `http://127.0.0.1:${await machine.port(8080)}/`;
+  for (let tries = 0; ; tries++) {
+    try {
+      const response = await fetch(address);
+      assert.equal(response.status, 200);
+      return (await response.text()).trim();
+    } catch (error) {
+      if (tries === 60) throw error;
+      await sleep(1000);
+    }
+  }
 }

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { cp, link, mkdir, mkdtemp, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { type ComposeResult, composeTree } from "../src/compose/compose.ts";
+import { fetchDebs } from "../src/compose/debs.ts";
+import { lockPath, readLock } from "../src/compose/lock.ts";
+import { openSigningKey } from "../src/compose/signing.ts";
+import { openToolbox, type Toolbox } from "../src/compose/toolbox.ts";
+import { readTreefile } from "../src/compose/treefile.ts";
+import { cacheDirectory, projectRoot } from "../src/paths.ts";
+import { silent } from "../src/progress.ts";
+
+const treefile = join(projectRoot, "os/atoll.yaml");
+
+/** One computer: caches and folders of its own; of the other it has the signing key, which is an input. */
+interface Computer {
+  readonly cache: string;
+  readonly state: string;
+}
+
+test("the same inputs make the same commit on two computers", { timeout: 900_000 }, async () => {
+  const toolbox = await openToolbox({ cache: cacheDirectory(), progress: silent });
+  const scratch = await mkdtemp(join(tmpdir(), "atoll-reproducible-"));
+  after(() => toolbox.run(["rm", "-rf", scratch], { step: "tidying up" }));
+  const one = await makeComputer(join(scratch, "one"));
+  const other = await makeComputer(join(scratch, "another-with-a-longer-name"));
+  await openSigningKey(join(one.state, "keys"), { toolbox });
+  await cp(join(one.state, "keys"), join(other.state, "keys"), { recursive: true, filter: isNoSocket });
+
+  const first = await compose(one, toolbox);
+  const again = await compose(one, toolbox);
+  assert.equal(again.unchanged, true, "nothing changed, so nothing is committed");
+  assert.equal(again.checksum, first.checksum);
+
+  const umask = process.umask(0o077);
+  const second = await compose(other, toolbox).finally(() => process.umask(umask));
+  if (first.checksum !== second.checksum) assert.fail(await differences(first, second, toolbox));
+});
+
+async function makeComputer(folder: string): Promise<Computer> {
+  const computer = { cache: join(folder, "cache"), state: join(folder, "state") };
+  await mkdir(join(computer.cache, "debs"), { recursive: true });
+  await mkdir(computer.state, { recursive: true });
+  // Fetching twice would prove nothing: files are checked by the lock's hashes either way.
+  const lock = await readLock(lockPath(treefile));
+  assert.ok(lock);
+  await fetchDebs(lock, await readTreefile(treefile), { cache: cacheDirectory(), progress: silent });
+  const debs = join(cacheDirectory(), "debs");
+  for (const name of await readdir(debs)) {
+    const to = join(computer.cache, "debs", name);
+    await link(join(debs, name), to).catch(() => cp(join(debs, name), to));
+  }
+  return computer;
+}
+
+function compose(computer: Computer, toolbox: Toolbox): Promise<ComposeResult> {
+  return composeTree({ treefile, toolbox, cache: computer.cache, state: computer.state, progress: silent });
+}
+
+function isNoSocket(path: string): boolean {
+  return !/\/S\.|\.lock$/.test(path);
+}
+
+async function differences(first: ComposeResult, second: ComposeResult, toolbox: Toolbox): Promise<string> {
+  await toolbox.run(
+    ["ostree", "pull-local", `--repo=${first.repository}`, second.repository, second.checksum],
+    {
+      step: "comparing",
+    },
+  );
+  const { stdout } = await toolbox.run(
+    ["ostree", "diff", `--repo=${first.repository}`, first.checksum, second.checksum],
+    { step: "comparing" },
+  );
+  return `${first.checksum} and ${second.checksum} differ:\n${stdout || "only in their metadata"}`;
+}
