@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { build } from "esbuild";
 import { projectRoot } from "../src/paths.ts";
 
@@ -19,9 +17,7 @@ const programs = {
 /** Bundles the programs into dist/, one file each, deterministic for the same sources and lock file. */
 export async function buildAll(): Promise<void> {
   await build({
-    entryPoints: Object.fromEntries(
-      Object.entries(programs).filter(([, file]) => existsSync(join(projectRoot, file))),
-    ),
+    entryPoints: programs,
     absWorkingDir: projectRoot,
     outdir: "dist",
     outExtension: { ".js": ".mjs" },

@@ -1,9 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { cliReference } from "../src/cli/reference.ts";
 import { errorTable } from "../src/errors.ts";
 import { projectRoot } from "../src/paths.ts";
 
 export const errorsReferencePath: string = join(projectRoot, "docs", "reference", "errors.md");
+
+export const cliReferencePath: string = join(projectRoot, "docs", "reference", "cli.md");
 
 /** docs/reference/errors.md as it must be for the registry of errors as it is. */
 export function errorsReference(): string {
@@ -31,4 +34,5 @@ function cell(text: string): string {
 /** Writes every reference page that is made from code. */
 export function writeReferences(): void {
   writeFileSync(errorsReferencePath, errorsReference());
+  writeFileSync(cliReferencePath, cliReference());
 }

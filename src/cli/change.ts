@@ -32,15 +32,16 @@ export async function changeHost<V extends HostVerb>(
       });
     }
     const before = wait ? await connection.client.status() : null;
-    const result = await runOperation(context, connection.client, verb, body);
-    if (!asJson) context.terminal.out(resultText(context, result));
+    const reboots = options.reboot === true;
+    const result = await runOperation(context, connection, { verb, body, reboots });
+    if (!asJson) context.terminal.out(result ? resultText(context, result) : "It reboots.");
     let after: StatusResponse | null = null;
-    if (before && result.reboot === "started") {
+    if (before && (result === null || result.reboot === "started")) {
       after = await waitForVerdict(context, connection, before);
       if (!asJson) context.terminal.out(verdictText(context, result, after));
     }
-    if (asJson) context.terminal.out(json(after ? { ...result, status: after } : result));
-    if (!result.changed) context.exitWith(exitCodes.nothingToDo);
+    if (asJson) context.terminal.out(json(after ? { result, status: after } : { result }));
+    if (result?.changed === false) context.exitWith(exitCodes.nothingToDo);
     if (after && !cameUpWell(result, after)) context.exitWith(exitCodes.failed);
   });
 }
@@ -57,10 +58,14 @@ function resultText({ terminal }: CliContext, result: OperationResult): string {
 }
 
 /** Whether what was to boot has booted, and is well. */
-function cameUpWell({ deployment }: OperationResult, { deployments, verdict }: StatusResponse): boolean {
-  const booted = deployments.find((each) => each.booted);
-  const wanted = deployment === null || sameDeployment(deployment, booted);
-  return wanted && verdict?.outcome === "well";
+function cameUpWell(result: OperationResult | null, after: StatusResponse): boolean {
+  if (after.verdict?.outcome !== "well") return false;
+  // A host that could not tell any more what was to boot still tells whether it had to go back.
+  if (!result?.deployment) return after.trial.failedBootId === null;
+  return sameDeployment(
+    result.deployment,
+    after.deployments.find((each) => each.booted),
+  );
 }
 
 type Identity = { readonly checksum: string; readonly kernelArguments: readonly string[] | null };
@@ -75,13 +80,17 @@ function sameDeployment(wanted: Identity, booted: Identity | undefined): boolean
   );
 }
 
-function verdictText({ terminal }: CliContext, result: OperationResult, after: StatusResponse): string {
+function verdictText(
+  { terminal }: CliContext,
+  result: OperationResult | null,
+  after: StatusResponse,
+): string {
   const booted = after.deployments.find((each) => each.booted);
   const version = booted?.version ?? "an unnamed version";
   if (cameUpWell(result, after)) {
     return styled(terminal, "good", `${after.hostname} is back on ${version}, and well.`);
   }
-  const bad = after.bad.find(({ checksum }) => checksum === result.deployment?.checksum) ?? after.bad.at(-1);
+  const bad = after.bad.find(({ checksum }) => checksum === result?.deployment?.checksum) ?? after.bad.at(-1);
   const reasons = after.verdict?.outcome === "unwell" ? after.verdict.reasons : (bad?.reasons ?? []);
   const why = reasons.length > 0 ? `: ${reasons.join("; ")}` : "";
   const what =

@@ -97,17 +97,19 @@ export async function withHost(
   await work(await context.transport.connect(options.host ?? context.env.ATOLL_HOST), options);
 }
 
-/** The exit codes, for the end of the top-level help. */
+/** Every exit code and what it means. */
+export const exitCodeMeanings: readonly (readonly [number, string])[] = [
+  [exitCodes.done, "done"],
+  [exitCodes.failed, "failed"],
+  [exitCodes.usage, "wrong use"],
+  [exitCodes.refused, "refused, nothing changed"],
+  [exitCodes.busy, "the host is busy with another change"],
+  [exitCodes.unreachable, "the host cannot be reached"],
+  [exitCodes.nothingToDo, "nothing to do"],
+  [exitCodes.interrupted, "interrupted"],
+];
+
+/** The same for the end of the top-level help. */
 export function exitCodeHelp(): string {
-  const meanings: readonly [number, string][] = [
-    [exitCodes.done, "done"],
-    [exitCodes.failed, "failed"],
-    [exitCodes.usage, "wrong use"],
-    [exitCodes.refused, "refused, nothing changed"],
-    [exitCodes.busy, "the host is busy with another change"],
-    [exitCodes.unreachable, "the host cannot be reached"],
-    [exitCodes.nothingToDo, "nothing to do"],
-    [exitCodes.interrupted, "interrupted"],
-  ];
-  return `\nExit codes:\n${meanings.map(([code, text]) => `  ${String(code).padEnd(4)} ${text}`).join("\n")}`;
+  return `\nExit codes:\n${exitCodeMeanings.map(([code, text]) => `  ${String(code).padEnd(4)} ${text}`).join("\n")}`;
 }

@@ -1,28 +1,5 @@
-import packageFile from "../../package.json" with { type: "json" };
 import { runCli } from "./cli.ts";
-import { addCompletion, hostCompletions } from "./commands/completion.ts";
-import { composeCommand } from "./commands/compose.ts";
-import { hostCommand } from "./commands/host.ts";
-import { imageCommand } from "./commands/image.ts";
-import { labCommand, labCompletions } from "./commands/lab.ts";
-import { rollbackCommand } from "./commands/rollback.ts";
-import { statusCommand } from "./commands/status.ts";
-import { upgradeCommand } from "./commands/upgrade.ts";
-import { remoteTransport } from "./remote.ts";
+import { wholeProgram } from "./program.ts";
 
 // The `atoll` command on a person's own computer: all there is.
-await runCli(process.argv.slice(2), {
-  version: packageFile.version,
-  summary: "Atoll: a container operating system that updates itself and goes back by itself",
-  transport: remoteTransport,
-  commands(program, context) {
-    program.addCommand(labCommand(context));
-    program.addCommand(composeCommand(context));
-    program.addCommand(imageCommand(context));
-    program.addCommand(statusCommand(context));
-    program.addCommand(upgradeCommand(context));
-    program.addCommand(rollbackCommand(context));
-    program.addCommand(hostCommand(context));
-    addCompletion(program, { ...hostCompletions, ...labCompletions(context.env) });
-  },
-});
+await runCli(process.argv.slice(2), wholeProgram);

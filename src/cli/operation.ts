@@ -1,21 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type HostClient, HostFailure } from "../api/client.ts";
-import type { HostRequests, HostVerb, OperationResult, StatusResponse } from "../api/types.ts";
+import type { HostRequests, HostVerb, OperationResult, StatusResponse, TrialState } from "../api/types.ts";
 import { AtollError, hasCode } from "../errors.ts";
 import type { CliContext } from "./command.ts";
 import { type DrawnProgress, drawProgress } from "./progress.ts";
 import type { Connection } from "./transport.ts";
 
 /**
- * Has the host do `verb`, shows how it goes, and gives what came of it. Ctrl-C asks the host to stop at its next safe
- * point. Errors: what the host refuses it with (HostFailure); HOST_UNREACHABLE; HOST_OPERATION_CANCELLED.
+ * Has the host do `verb`, shows how it goes, and gives what came of it; null when the host went down for the reboot
+ * that was asked for before it could tell. Ctrl-C asks the host to stop at its next safe point.
+ * Errors: what the host refuses it with (HostFailure); HOST_UNREACHABLE; HOST_OPERATION_LOST.
  */
 export async function runOperation<V extends HostVerb>(
   context: CliContext,
-  client: HostClient,
-  verb: V,
-  body: HostRequests[V],
-): Promise<OperationResult> {
+  connection: Connection,
+  { verb, body, reboots }: { readonly verb: V; readonly body: HostRequests[V]; readonly reboots: boolean },
+): Promise<OperationResult | null> {
+  const { client } = connection;
   const progress = drawProgress(context.terminal);
   const { id } = await client.begin(verb, body);
   const cancel = (): void => {
@@ -27,7 +28,7 @@ export async function runOperation<V extends HostVerb>(
   };
   context.signal.addEventListener("abort", cancel, { once: true });
   try {
-    const result = await follow(client, id, progress);
+    const result = (await follow(client, id, progress)) ?? (await findOutcome(connection, id, reboots));
     progress.done();
     return result;
   } catch (error) {
@@ -38,26 +39,65 @@ export async function runOperation<V extends HostVerb>(
   }
 }
 
-async function follow(client: HostClient, id: string, progress: DrawnProgress): Promise<OperationResult> {
-  for await (const event of client.events(id)) {
-    switch (event.type) {
-      case "step":
-        progress.step(event.step);
-        break;
-      case "detail":
-        progress.detail(event.detail);
-        break;
-      case "result":
-        return event.result;
-      case "error":
-        throw new HostFailure(event.error);
+/** Shows an operation's events up to its outcome; null when they end without one. */
+async function follow(
+  client: HostClient,
+  id: string,
+  progress: DrawnProgress,
+): Promise<OperationResult | null> {
+  try {
+    for await (const event of client.events(id)) {
+      switch (event.type) {
+        case "step":
+          progress.step(event.step);
+          break;
+        case "detail":
+          progress.detail(event.detail);
+          break;
+        case "result":
+          return event.result;
+        case "error":
+          throw new HostFailure(event.error);
+      }
     }
+  } catch (error) {
+    if (!hasCode(error, "HOST_UNREACHABLE")) throw error;
   }
-  // The events ended without an outcome: the daemon went away, or the operation was cancelled.
-  const { state, result, error } = await client.operation(id);
-  if (result) return result;
-  if (error) throw new HostFailure(error);
-  throw new AtollError("HOST_OPERATION_LOST", { host: client.name, state });
+  return null;
+}
+
+/** How long a host whose connection broke is asked again. */
+const lostMs = 30_000;
+
+/** The outcome of an operation whose events broke off; null when its host is down, as it was told to be. */
+async function findOutcome(
+  connection: Connection,
+  id: string,
+  reboots: boolean,
+): Promise<OperationResult | null> {
+  let state = "running";
+  const end = performance.now() + lostMs;
+  while (performance.now() < end) {
+    try {
+      const { client } = await connection.renew();
+      const operation = await client.operation(id);
+      if (operation.result) return operation.result;
+      if (operation.error) throw new HostFailure(operation.error);
+      state = operation.state;
+    } catch (error) {
+      // A host that has rebooted already knows nothing of it any more.
+      const gone = hasCode(error, "HOST_UNREACHABLE") || isUnknownOperation(error);
+      if (!gone) throw error;
+      if (reboots) return null;
+      if (isUnknownOperation(error)) break;
+    }
+    await sleep(lookEveryMs);
+  }
+  throw new AtollError("HOST_OPERATION_LOST", { host: connection.client.name, state });
+}
+
+function isUnknownOperation(error: unknown): boolean {
+  return error instanceof HostFailure && error.body.code === "OPERATION_UNKNOWN";
 }
 
 /** Three tries of a slow, emulated machine, each with its deadline, and the boot of the version before. */
@@ -115,14 +155,9 @@ function bootStep({ trial, deployments }: StatusResponse): string {
     : `${version} is up on trial, try ${trial.attempt} of ${trial.tries}; waiting for its verdict`;
 }
 
+const settledStates: readonly TrialState[] = ["good", "settled", "unmanaged"];
+
 /** Whether the host's story has come to an end: judged well, or fallen back and all of it written down. */
 function isSettled({ verdict, trial }: StatusResponse): boolean {
-  switch (trial.state) {
-    case "good":
-    case "settled":
-    case "unmanaged":
-      return verdict !== null;
-    default:
-      return false;
-  }
+  return verdict !== null && settledStates.includes(trial.state);
 }

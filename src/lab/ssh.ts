@@ -75,7 +75,7 @@ export function sshCommand(target: SshTarget, ...options: string[]): [string, ..
   return ["ssh", ...own, ...hosts, ...port, ...options, `${user}${target.address}`];
 }
 
-const quiet = ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"] as const;
+const quiet = ["-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=30"] as const;
 
 /** ssh's own exit code for a connection that did not come about, or broke. */
 const connectionFailed = 255;

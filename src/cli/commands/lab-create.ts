@@ -16,7 +16,7 @@ interface CreateOptions extends CommonOptions {
   readonly memory: string;
   readonly cpus: string;
   readonly disk: string;
-  readonly port: readonly string[];
+  readonly port?: readonly string[];
 }
 
 export function labCreateCommand(context: CliContext): Command {
@@ -32,7 +32,7 @@ export function labCreateCommand(context: CliContext): Command {
     .option("--memory <MiB>", "its memory", "1024")
     .option("--cpus <count>", "its processors", "2")
     .option("--disk <GiB>", "size of its disk", "8")
-    .option("--port <guest>", "one of its ports to reach from here; may be given again", collect, []);
+    .option("--port <guest>", "one of its ports to reach from here; may be given again", collect);
   return command.action(async (name: string) => {
     const options: CreateOptions = command.opts();
     const file = resolve(options.image);
@@ -49,7 +49,7 @@ export function labCreateCommand(context: CliContext): Command {
       memoryMiB: count(options.memory, "--memory"),
       cpus: count(options.cpus, "--cpus"),
       firmware: options.firmware,
-      ports: options.port.map((port) => ({ guest: count(port, "--port") })),
+      ports: (options.port ?? []).map((port) => ({ guest: count(port, "--port") })),
       provisioning: { hostname: name, rootKeys: [(await labKey(tools.lab)).publicKey] },
     });
     progress.done();
@@ -57,7 +57,7 @@ export function labCreateCommand(context: CliContext): Command {
   });
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
