@@ -5,6 +5,8 @@ import { join, relative, resolve } from "node:path";
 import { run as runTestFiles } from "node:test";
 import { inspect } from "node:util";
 import { asAtollError } from "../src/errors.ts";
+import { killMachine, listMachines } from "../src/lab/machine.ts";
+import { labDirectory } from "../src/lab/record.ts";
 import { projectRoot } from "../src/paths.ts";
 import { run } from "../src/process.ts";
 
@@ -123,6 +125,9 @@ async function machineTests(files: readonly string[], signal: AbortSignal): Prom
   try {
     return await nodeTests(files, { isolation: "process", concurrency: 2, signal }, sayResult);
   } finally {
+    // Tests remove their machines; those of a run that was interrupted are left, as QEMU outlives its starter.
+    const lab = labDirectory();
+    for (const { record } of await listMachines(lab)) await killMachine({ lab }, record.name);
     await rm(state, { recursive: true, force: true });
   }
 }

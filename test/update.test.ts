@@ -51,7 +51,7 @@ scenario("update", async (step, bed, machine) => {
       "cat /etc/atoll-test/provisioned; stat -c %a /etc/atoll-test/provisioned",
     );
     assert.equal(stdout, "provisioned\n600\n");
-    const status = await machine.api.status();
+    const status = await machine.status();
     assert.equal(status.hostname, machine.name);
     assert.equal(status.trial.state, "good");
     assert.equal(booted(status).checksum, base);
@@ -94,7 +94,7 @@ scenario("update", async (step, bed, machine) => {
     );
     assertWell(await machine.judged());
 
-    const status = await machine.api.status();
+    const status = await machine.status();
     assert.equal(booted(status).checksum, updated.checksum);
     assert.equal(booted(status).version, updated.version);
     assert.equal(status.trial.state, "good");
@@ -109,7 +109,7 @@ scenario("update", async (step, bed, machine) => {
   });
 
   await step("the history tells of it", async () => {
-    const { entries } = await machine.api.history(50);
+    const { entries } = await (await machine.api()).history(50);
     const kinds = entries.filter(({ version }) => version === updated?.version).map(({ kind }) => kind);
     for (const kind of ["staged", "boot", "verdict"] as const)
       assert.ok(kinds.includes(kind), kinds.join(", "));
@@ -122,7 +122,7 @@ scenario("update", async (step, bed, machine) => {
     await machine.expectReboot();
     await machine.change("rollback", { reboot: true });
     assertWell(await machine.judged());
-    const status = await machine.api.status();
+    const status = await machine.status();
     assert.equal(booted(status).checksum, base);
     assert.deepEqual(status.bad, [], "a version that an owner left by hand is not a bad one");
     const { stdout } = await machine.ssh("cat /etc/atoll-test/both /etc/atoll-test/tree /var/lib/precious");
@@ -137,7 +137,7 @@ scenario("update", async (step, bed, machine) => {
     await machine.expectReboot();
     await machine.change("upgrade", { mode: "reboot" });
     assertWell(await machine.judged());
-    assert.equal(booted(await machine.api.status()).checksum, tree.checksum);
+    assert.equal(booted(await machine.status()).checksum, tree.checksum);
   });
 });
 
@@ -177,11 +177,11 @@ async function refusals(
   });
 
   await step("an older tree is refused, unless asked for", async () => {
-    const status = await machine.api.status();
+    const status = await machine.status();
     const timestamp = Date.parse(booted(status).timestamp) / 1000 - 86_400;
     await publish(trees, await bed.derive({ version: "20200101.1", timestamp }));
     await assertRefused(machine, "DOWNGRADE", upgrade);
-    const { update } = await machine.api.status();
+    const { update } = await machine.status();
     assert.notEqual(update?.refusal ?? null, null);
   });
 
