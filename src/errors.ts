@@ -99,12 +99,6 @@ export const errorTable = define({
     text: "{file} is not a lock file that this Atoll can read: {problem}",
     next: "restore it from version control, or make it anew with `atoll compose --update-lock`",
   },
-  LOCK_STALE: {
-    status: 409,
-    exit: exitCodes.refused,
-    text: "{file} was made for other packages than {treefile} asks for now",
-    next: "run `atoll compose --update-lock {treefile}` to resolve them anew",
-  },
   PACKAGES_UNRESOLVED: {
     status: 409,
     exit: exitCodes.refused,

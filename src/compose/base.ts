@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withExclusive } from "../exclusive.ts";
 import type { Progress } from "../progress.ts";
-import { debPath } from "./debs.ts";
+import { makeDebRepository } from "./deb-repository.ts";
 import { type Lock, lockHash } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
 import type { PinnedIds } from "./users.ts";
@@ -108,7 +108,7 @@ async function installPackages(
       ...(signal && { signal }),
     });
   try {
-    await makeRepository(join(work, "debs"), lock, options);
+    await makeDebRepository(join(work, "debs"), lock, options);
     await writeFile(join(work, "passwd"), formatEntries(ids.users));
     await writeFile(join(work, "group"), formatEntries(ids.groups));
     const names = lock.packages.map(({ name }) => name).join(",");
@@ -137,26 +137,4 @@ async function installPackages(
   } finally {
     await writeFile(log, `${lines.join("\n")}\n`);
   }
-}
-
-/** A flat apt repository of the lock's files. It is trusted without a signature: every file was checked by hash. */
-async function makeRepository(folder: string, lock: Lock, options: BaseOptions): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const locked of lock.packages) {
-    const from = debPath(options.cache, locked);
-    const to = join(folder, `${locked.name}_${locked.version.replace(":", "%3a")}_${locked.arch}.deb`);
-    await link(from, to).catch(() => copyFile(from, to));
-  }
-  const indexed = (argv: [string, ...string[]]) =>
-    options.toolbox.run(argv, {
-      step: "indexing packages",
-      cwd: folder,
-      ...(options.signal && { signal: options.signal }),
-    });
-  const packages = await indexed(["apt-ftparchive", "packages", "."]);
-  await writeFile(join(folder, "Packages"), packages.stdout);
-  // mmdebstrap looks for essential packages in the suite by its name only.
-  const name = (field: string) => ["-o", `APT::FTPArchive::Release::${field}=${lock.suite}`];
-  const release = await indexed(["apt-ftparchive", ...name("Suite"), ...name("Codename"), "release", "."]);
-  await writeFile(join(folder, "Release"), release.stdout);
 }

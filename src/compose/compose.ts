@@ -1,18 +1,15 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { AtollError, hasCode } from "../errors.ts";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
-import { projectRoot } from "../paths.ts";
-import { run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 import { openBase, treesPath } from "./base.ts";
-import { fetchDebs } from "./debs.ts";
 import { hashInputs } from "./inputs.ts";
-import { type Lock, lockHash, lockPath, lockRequest, readLock, writeLock } from "./lock.ts";
+import { type Lock, writeLock } from "./lock.ts";
+import { commitMetadata, type TreeName } from "./metadata.ts";
 import { openRepository, type Release, type Repository } from "./repository.ts";
-import { resolveLock } from "./resolve.ts";
-import { spdxDocument } from "./sbom.ts";
+import { type LockState, settleLock } from "./settle-lock.ts";
 import type { ShapePlan } from "./shape.ts";
 import { openSigningKey, type SigningKey } from "./signing.ts";
 import type { Toolbox } from "./toolbox.ts";
@@ -92,13 +89,6 @@ interface Composing extends Omit<ComposeOptions, "treefile" | "version"> {
   readonly repository: Repository;
 }
 
-interface LockState {
-  readonly file: string;
-  readonly value: Lock;
-  /** True when this run resolved it: it may then still take in ids that packages bring. */
-  readonly fresh: boolean;
-}
-
 async function composeLocked(composing: Composing): Promise<ComposeResult> {
   const { treefile, repository, key } = composing;
   const ref = `atoll/x86_64/${treefile.stream}`;
@@ -125,7 +115,7 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
       return result(newest, (await repository.metadata(newest.checksum, "atoll.tree-id")) ?? "", true);
     }
   }
-  const ids = await pinnedIds(treefile, lock.value);
+  const ids = await pinnedIds(treefile, lock);
   const base = await openBase(lock.value, ids, composing);
   const timestamp = Math.max(epoch(lock.value), (newest?.timestamp ?? 0) + 1);
   const used = releases.map(({ version }) => version);
@@ -143,44 +133,13 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
     composing.progress.step("committing the tree");
     const checksum = await repository.commit({
       ...{ tree: work, ref, parent: newest?.checksum ?? null, subject: `Atoll ${version}`, timestamp },
-      metadata: await commitMetadata(composing, lock.value, inputs, tree),
+      metadata: await commitMetadata(treefile, lock.value, inputs, tree),
     });
     await publish(composing, releases, checksum);
     return result({ checksum, version, timestamp }, tree.id, false);
   } finally {
     await composing.toolbox.run(["rm", "-rf", work], { step: "tidying up" });
   }
-}
-
-/** Finds the lock, or makes it, and brings its packages into the cache. */
-async function settleLock(
-  treefile: Treefile,
-  options: ComposeOptions,
-): Promise<{ lock: LockState; notes: string[] }> {
-  const file = lockPath(treefile.path);
-  const before = await readLock(file);
-  const resolve = async (): Promise<LockState> => {
-    const work = join(options.cache, "apt", createHash("sha256").update(file).digest("hex").slice(0, 12));
-    await mkdir(work, { recursive: true });
-    const value = await resolveLock(treefile, { ...options, work, before });
-    return { file, value: before && lockHash(before) === lockHash(value) ? before : value, fresh: true };
-  };
-  const notes: string[] = [];
-  let lock: LockState | null = before && { file, value: before, fresh: false };
-  if (lock && !options.updateLock && lock.value.request !== lockRequest(treefile)) {
-    throw new AtollError("LOCK_STALE", { file, treefile: options.treefile });
-  }
-  if (!lock || options.updateLock) lock = await resolve();
-  try {
-    await fetchDebs(lock.value, treefile, options);
-  } catch (error) {
-    if (options.whenGone !== "renew" || !hasCode(error, "PACKAGES_GONE")) throw error;
-    lock = await resolve();
-    await fetchDebs(lock.value, treefile, options);
-    notes.push(`Debian no longer has some locked packages: ${file} was renewed to the newest ones`);
-  }
-  if (lock.fresh) await writeLock(file, lock.value);
-  return { lock, notes };
 }
 
 /** Adds ids to a lock made in this run. Errors: IDS_UNPINNED when it was not: what is checked in stays as it is. */
@@ -200,27 +159,20 @@ async function pinFresh(lock: LockState, fresh: PinnedIds): Promise<LockState> {
   return { ...lock, value };
 }
 
-async function pinnedIds(treefile: Treefile, lock: Lock): Promise<PinnedIds> {
+async function pinnedIds(treefile: Treefile, { file, value }: LockState): Promise<PinnedIds> {
   const { users } = treefile;
-  const file = lockPath(treefile.path);
   const baseline = async (path: string, fields: 7 | 4) =>
     parseEntries(path, await readFile(path, "utf8"), fields);
   return {
     users: joinEntries(
       users ? await baseline(users.passwd, 7) : [],
-      parseEntries(file, lock.users.join("\n"), 7),
+      parseEntries(file, value.users.join("\n"), 7),
     ),
     groups: joinEntries(
       users ? await baseline(users.group, 4) : [],
-      parseEntries(file, lock.groups.join("\n"), 4),
+      parseEntries(file, value.groups.join("\n"), 4),
     ),
   };
-}
-
-interface TreeName {
-  readonly id: string;
-  readonly version: string;
-  readonly timestamp: number;
 }
 
 /** 16 hex digits that name a tree on the machines that boot it: equal inputs in another version are another tree. */
@@ -244,44 +196,7 @@ function shapePlan({ treefile, key }: Composing, ids: PinnedIds, tree: TreeName,
     ...{ root, remove, units, defaultTarget, kernelArguments, ids, treeId: tree.id },
     files: [...treefile.files, trusted],
     osRelease: Object.fromEntries(osRelease),
-    generated: {},
   };
-}
-
-async function commitMetadata(
-  { treefile }: Composing,
-  lock: Lock,
-  inputs: string,
-  tree: TreeName,
-): Promise<Record<string, string>> {
-  const packages = lock.packages.map(({ name, version, arch }) => ({ name, version, arch }));
-  const source = {
-    treefile: relative(projectRoot, treefile.path),
-    git: await gitCommit(dirname(treefile.path)),
-    lock: lockHash(lock),
-  };
-  const sbom = spdxDocument({
-    ...{ name: "atoll", version: tree.version, treeId: tree.id, timestamp: tree.timestamp },
-    ...{ suite: lock.suite, packages: lock.packages, others: [] },
-  });
-  return {
-    version: tree.version,
-    "atoll.tree-id": tree.id,
-    "atoll.inputs": inputs,
-    "atoll.source": JSON.stringify(source),
-    "atoll.packages": JSON.stringify(packages),
-    "atoll.kernel-arguments": treefile.kernelArguments.join(" "),
-    "atoll.sbom": sbom,
-  };
-}
-
-/** The git commit that holds the treefile, or null outside of a clone. */
-async function gitCommit(folder: string): Promise<string | null> {
-  const step = "reading the git commit";
-  return run(["git", "-C", folder, "rev-parse", "HEAD"], { step }).then(
-    ({ stdout }) => stdout.trim(),
-    () => null,
-  );
 }
 
 async function publish(composing: Composing, releases: readonly Release[], checksum: string): Promise<void> {

@@ -22,6 +22,7 @@ const LockSchema = Type.Object({
   suite: Type.String(),
   resolved: Type.String({ pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$" }),
   request: Type.String(),
+  base: Type.Union([Type.String(), Type.Null()]),
   packages: Type.Array(LockedPackageSchema),
   users: Type.Array(Type.String()),
   groups: Type.Array(Type.String()),
@@ -32,7 +33,7 @@ export type LockedPackage = Type.Static<typeof LockedPackageSchema>;
 
 /**
  * What a treefile's packages are, exactly. `resolved` is when (UTC); `request` tells whether the treefile has asked for
- * the same packages ever since; `users` and `groups` are lines of passwd(5) and group(5) whose ids the tree first had
+ * the same packages ever since; `base` is the hash of the lock that this one builds on; `users` and `groups` are lines of passwd(5) and group(5) whose ids the tree first had
  * under this lock, and keeps.
  */
 export type Lock = Type.Static<typeof LockSchema>;
@@ -112,8 +113,8 @@ export function formatLock(lock: Lock): string {
     values.length === 0
       ? "[]"
       : `[\n${values.map((value) => `    ${JSON.stringify(value)}`).join(",\n")}\n  ]`;
-  const { format, suite, resolved, request, packages, users, groups } = lock;
-  const head = Object.entries({ format, suite, resolved, request }).map(
+  const { format, suite, resolved, request, base, packages, users, groups } = lock;
+  const head = Object.entries({ format, suite, resolved, request, base }).map(
     ([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)},\n`,
   );
   return `{\n${head.join("")}  "packages": ${lines(packages)},\n  "users": ${lines(users)},\n  "groups": ${lines(groups)}\n}\n`;

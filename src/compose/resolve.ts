@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError, hasCode } from "../errors.ts";
 import type { Progress } from "../progress.ts";
+import { makeDebRepository } from "./deb-repository.ts";
 import { type Lock, type LockedPackage, lockRequest, wantedPackages } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
 import type { Treefile } from "./treefile.ts";
@@ -12,8 +13,11 @@ interface ResolveOptions {
   readonly work: string;
   readonly progress: Progress;
   readonly signal?: AbortSignal;
+  readonly cache: string;
   /** The lock before this one: its ids are kept. */
   readonly before: Lock | null;
+  /** A lock whose versions are kept for the packages it names: that of the treefile which this one builds on. */
+  readonly hold: Lock | null;
 }
 
 /**
@@ -38,18 +42,30 @@ export async function resolveLock(treefile: Treefile, options: ResolveOptions): 
       error,
     );
   });
-  const chosen = parsePrintUris(uris);
-  const names = chosen.map(({ name, version, arch }) => `${name}:${arch}=${version}`);
-  const stanzas = parseStanzas(await apt(["apt-cache", "show", ...names], "reading the packages' records"));
+  const held = new Map(options.hold?.packages.map((locked) => [versionName(locked), locked]));
+  const chosen = parsePrintUris(uris).map(versionName);
+  const fresh = chosen.filter((name) => !held.has(name));
+  const shown =
+    fresh.length > 0 ? await apt(["apt-cache", "show", ...fresh], "reading the packages' records") : "";
+  const packages = [
+    ...chosen.flatMap((name) => held.get(name) ?? []),
+    ...parseStanzas(shown).map(lockedPackage),
+  ];
   return {
     format: 1,
     suite: treefile.suite,
     resolved: `${resolved.toISOString().slice(0, 19)}Z`,
     request: lockRequest(treefile),
-    packages: stanzas.map(lockedPackage).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    users: options.before?.users ?? [],
-    groups: options.before?.groups ?? [],
+    base: null,
+    packages: packages.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    users: options.before?.users ?? options.hold?.users ?? [],
+    groups: options.before?.groups ?? options.hold?.groups ?? [],
   };
+}
+
+/** A package as apt takes it on its command line: exactly this version. */
+function versionName({ name, version, arch }: { name: string; version: string; arch: string }): string {
+  return `${name}:${arch}=${version}`;
 }
 
 type Apt = (argv: [string, ...string[]], step: string) => Promise<string>;
@@ -69,11 +85,17 @@ async function aptEnvironment(treefile: Treefile, options: ResolveOptions): Prom
   const [security] = treefile.securityMirrors;
   const source = (base: string, suite: string) =>
     `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${base} ${suite} ${treefile.components.join(" ")}\n`;
+  const local = join(work, "held");
+  await rm(local, { recursive: true, force: true });
+  if (options.hold) await makeDebRepository(local, options.hold, options);
   const sources = [
+    ...(options.hold ? [`deb [trusted=yes] copy:${local} ./\n`] : []),
     source(mirror, treefile.suite),
     source(mirror, `${treefile.suite}-updates`),
     ...(security ? [source(security, `${treefile.suite}-security`)] : []),
   ];
+  // Above 1000, apt takes a version though it knows a newer one (apt_preferences(5)).
+  const keep = options.hold ? ['Package: *\nPin: origin ""\nPin-Priority: 1001\n\n'] : [];
   const never = treefile.excludePackages.map(
     (name) => `Package: ${name}\nPin: release *\nPin-Priority: -1\n\n`,
   );
@@ -92,7 +114,7 @@ async function aptEnvironment(treefile: Treefile, options: ResolveOptions): Prom
   const config = Object.entries(settings).map(([key, value]) => `${key} "${value}";\n`);
   await Promise.all([
     writeFile(join(work, "etc/sources.list"), sources.join("")),
-    writeFile(join(work, "etc/preferences"), never.join("")),
+    writeFile(join(work, "etc/preferences"), [...never, ...keep].join("")),
     writeFile(join(work, "status"), ""),
     writeFile(join(work, "apt.conf"), config.join("")),
   ]);

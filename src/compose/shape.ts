@@ -32,8 +32,6 @@ export interface ShapePlan {
   readonly osRelease: Readonly<Record<string, string>>;
   readonly treeId: string;
   readonly kernelArguments: readonly string[];
-  /** Text files of the composer's own, by their absolute path in the tree. */
-  readonly generated: Readonly<Record<string, string>>;
   readonly ids: PinnedIds;
 }
 
@@ -190,14 +188,13 @@ async function rewriteLines(
   await replaceFile(file, ordered.map((fields) => `${fields.join(":")}\n`).join(""));
 }
 
-async function stamp({ root, osRelease, treeId, kernelArguments, generated }: ShapePlan): Promise<void> {
+async function stamp({ root, osRelease, treeId, kernelArguments }: ShapePlan): Promise<void> {
   const file = join(root, "usr/lib/os-release");
   await replaceFile(file, mergeOsRelease(await readFile(file, "utf8"), osRelease));
   const ours: Record<string, string> = {
     "/usr/lib/atoll/boot-id.cfg": `set atoll_tree="${treeId}"\n`,
     "/usr/lib/atoll/kernel-arguments": kernelArguments.map((argument) => `${argument}\n`).join(""),
     "/etc/machine-id": "",
-    ...generated,
   };
   for (const [path, text] of Object.entries(ours)) {
     const to = join(root, path);

@@ -96,7 +96,7 @@ export function parseTreefile(path: string, text: string): { said: TreefileDocum
   if (document.errors.length > 0) {
     throw invalid(document.errors.map((error) => `${place(error.pos[0])}: ${firstLine(error.message)}`));
   }
-  const said: unknown = document.toJS() ?? {};
+  const said = plainValue(document, path);
   const at: Place = (keys) => place(offsetOf(document, keys));
   const checker = Compile(TreefileSchema);
   if (checker.Check(said)) return { said, at };
@@ -106,6 +106,15 @@ export function parseTreefile(path: string, text: string): { said: TreefileDocum
     return problem === null ? [] : [`${place(offsetOf(document, keys))}: ${problem}`];
   });
   throw invalid([...new Set(problems)]);
+}
+
+/** The document as plain values. An alias that leads nowhere, or to too much, is told only here and without a place. */
+function plainValue(document: Document.Parsed, path: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (error) {
+    throw invalid([`${path}:1:1: ${error instanceof Error ? firstLine(error.message) : String(error)}`]);
+  }
 }
 
 interface SchemaError {

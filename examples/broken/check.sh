@@ -1,0 +1,3 @@
+#!/bin/sh
+echo "this version is broken on purpose (examples/broken.yaml)"
+exit 1

@@ -1,0 +1,40 @@
+import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { debPath } from "./debs.ts";
+import type { Lock } from "./lock.ts";
+import type { Toolbox } from "./toolbox.ts";
+
+interface RepositoryOptions {
+  readonly toolbox: Toolbox;
+  readonly cache: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Makes a flat apt repository of a lock's files, out of the cache, in `folder`, which must not exist. It needs no
+ * signature: every file was checked by its hash.
+ */
+export async function makeDebRepository(
+  folder: string,
+  lock: Lock,
+  options: RepositoryOptions,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const locked of lock.packages) {
+    const from = debPath(options.cache, locked);
+    const to = join(folder, `${locked.name}_${locked.version.replace(":", "%3a")}_${locked.arch}.deb`);
+    await link(from, to).catch(() => copyFile(from, to));
+  }
+  const indexed = (argv: [string, ...string[]]) =>
+    options.toolbox.run(argv, {
+      step: "indexing packages",
+      cwd: folder,
+      ...(options.signal && { signal: options.signal }),
+    });
+  const packages = await indexed(["apt-ftparchive", "packages", "."]);
+  await writeFile(join(folder, "Packages"), packages.stdout);
+  // mmdebstrap looks for essential packages in the suite by its name only.
+  const name = (field: string) => ["-o", `APT::FTPArchive::Release::${field}=${lock.suite}`];
+  const release = await indexed(["apt-ftparchive", ...name("Suite"), ...name("Codename"), "release", "."]);
+  await writeFile(join(folder, "Release"), release.stdout);
+}

@@ -1,0 +1,148 @@
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { hasCode } from "../errors.ts";
+import type { Progress } from "../progress.ts";
+import { fetchDebs } from "./debs.ts";
+import { type Lock, lockHash, lockPath, lockRequest, readLock, writeLock } from "./lock.ts";
+import { resolveLock } from "./resolve.ts";
+import type { Toolbox } from "./toolbox.ts";
+import type { Treefile } from "./treefile.ts";
+
+export interface LockState {
+  readonly file: string;
+  readonly value: Lock;
+  /** True when this run resolved it: it may then still take in ids that packages bring. */
+  readonly fresh: boolean;
+}
+
+interface SettleOptions {
+  readonly toolbox: Toolbox;
+  readonly cache: string;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal;
+  readonly updateLock?: boolean;
+  readonly whenGone?: "renew" | "fail";
+}
+
+/**
+ * Finds the lock of a treefile, or makes it, and brings its packages into the cache:
+ * - A treefile that asks for the very packages of one that it includes shares that one's lock.
+ * - One that asks for more keeps the versions of that lock and resolves the rest.
+ * - One that asks for other packages than when its lock was made keeps the versions of those it still asks for.
+ * `notes` tells what a person should know of it.
+ * Errors: LOCK_INVALID, PACKAGES_UNRESOLVED, PACKAGES_GONE, COMMAND_FAILED, INTERRUPTED.
+ */
+export async function settleLock(
+  treefile: Treefile,
+  options: SettleOptions,
+): Promise<{ lock: LockState; notes: string[] }> {
+  const { own, below } = await findLocks(treefile);
+  const base = below.at(-1) ?? null;
+  const shared = below.findLast(({ value }) => value.request === lockRequest(treefile)) ?? null;
+  const notes: string[] = [];
+  if (shared && options.updateLock)
+    notes.push(`its packages are those of ${shared.file}: renew that one instead`);
+  const choice = chooseLock(treefile, own, base, shared, options.updateLock ?? false);
+  if (choice.note) notes.push(choice.note);
+  if (choice.keep) {
+    try {
+      await fetchDebs(choice.keep.value, treefile, options);
+      return { lock: choice.keep, notes };
+    } catch (error) {
+      if (options.whenGone !== "renew" || !hasCode(error, "PACKAGES_GONE")) throw error;
+      notes.push(
+        `Debian no longer has some locked packages: ${choice.keep.file} was renewed to the newest ones`,
+      );
+    }
+  }
+  const file = choice.keep?.file ?? lockPath(treefile.path);
+  const value = await resolveOnTop(treefile, file, choice, base, options, notes);
+  await fetchDebs(value, treefile, options);
+  await writeLock(file, value);
+  return { lock: { file, value, fresh: true }, notes };
+}
+
+interface LockChoice {
+  /** The lock to compose from; null when one is to be resolved. */
+  readonly keep: LockState | null;
+  /** The lock whose versions a new one keeps. */
+  readonly hold: LockState | null;
+  readonly before: LockState | null;
+  readonly note: string | null;
+}
+
+/** Which lock serves, out of the treefile's own, that of the treefile below it, and one for the very same packages. */
+export function chooseLock(
+  treefile: Treefile,
+  own: LockState | null,
+  base: LockState | null,
+  shared: LockState | null,
+  update: boolean,
+): LockChoice {
+  if (shared) return { keep: shared, hold: null, before: shared, note: null };
+  if (!own || update) return { keep: null, hold: base, before: own, note: null };
+  if (own.value.base !== (base ? lockHash(base.value) : null)) {
+    const note = `${own.file} was renewed: ${base?.file ?? "what it builds on"} is another than when it was made`;
+    return { keep: null, hold: base, before: own, note };
+  }
+  if (own.value.request !== lockRequest(treefile)) {
+    return {
+      keep: null,
+      hold: own,
+      before: own,
+      note: `${own.file} was adapted to the packages asked for now`,
+    };
+  }
+  return { keep: own, hold: null, before: own, note: null };
+}
+
+/** The treefile's own lock, and those of the treefiles below it, the nearest last. */
+async function findLocks(treefile: Treefile): Promise<{ own: LockState | null; below: LockState[] }> {
+  const read = async (path: string): Promise<LockState | null> => {
+    const file = lockPath(path);
+    const value = await readLock(file);
+    return value && { file, value, fresh: false };
+  };
+  const below: LockState[] = [];
+  for (const source of treefile.sources.slice(0, -1)) {
+    const lock = await read(source);
+    if (lock) below.push(lock);
+  }
+  return { own: await read(treefile.path), below };
+}
+
+async function resolveOnTop(
+  treefile: Treefile,
+  file: string,
+  choice: LockChoice,
+  base: LockState | null,
+  options: SettleOptions,
+  notes: string[],
+): Promise<Lock> {
+  const work = join(options.cache, "apt", createHash("sha256").update(file).digest("hex").slice(0, 12));
+  await mkdir(work, { recursive: true });
+  const before = choice.before?.value ?? null;
+  const resolve = (hold: Lock | null): Promise<Lock> =>
+    resolveLock(treefile, { ...options, work, before, hold });
+  let value: Lock;
+  if (choice.hold) {
+    const { hold } = choice;
+    try {
+      await fetchDebs(hold.value, treefile, options);
+      value = await resolve(hold.value);
+    } catch (error) {
+      if (!hasCode(error, "PACKAGES_UNRESOLVED", "PACKAGES_GONE")) throw error;
+      value = await resolve(null);
+      notes.push(
+        `the versions in ${hold.file} could not be kept: all packages were resolved to Debian's newest`,
+      );
+    }
+  } else value = await resolve(null);
+  const named = { ...value, base: base ? lockHash(base.value) : null };
+  return before && sameLock(before, named) ? before : named;
+}
+
+function sameLock(a: Lock, b: Lock): boolean {
+  return lockHash(a) === lockHash(b) && a.request === b.request && a.base === b.base;
+}
