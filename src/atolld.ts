@@ -11,6 +11,7 @@ import { configFiles, readConfig } from "./host/config.ts";
 import { podman } from "./host/containers.ts";
 import { localDisk } from "./host/disk.ts";
 import { greenbootRoots } from "./host/greenboot.ts";
+import { grubEnvironment } from "./host/grubenv.ts";
 import { openHost } from "./host/host.ts";
 import { journalctl } from "./host/journal.ts";
 import { type Log, standardLog } from "./host/log.ts";
@@ -23,7 +24,8 @@ import { hostPaths } from "./host/sysroot.ts";
 import { systemctl } from "./host/systemd.ts";
 import { serviceManager } from "./notify.ts";
 
-const socket = "/run/atoll/api.sock";
+const run = "/run/atoll";
+const socket = `${run}/api.sock`;
 const state = "/var/lib/atoll";
 
 async function main(log: Log, signal: AbortSignal): Promise<void> {
@@ -54,12 +56,12 @@ async function openPorts(log: Log): Promise<Ports> {
     config: await readConfig(configFiles),
     paths: {
       sysroot: hostPaths,
-      grubenv: "/boot/grub/grubenv",
-      run: "/run/atoll",
+      verdict: `${run}/verdict.json`,
       motd: "/etc/motd.d/boot-status",
       greenboot: greenbootRoots,
     },
-    store: openStore(state, log),
+    store: openStore(state, run, log),
+    bootLoader: grubEnvironment("/boot/grub/grubenv"),
     ostree: ostreeProgram("/", systemd.runOutside),
     systemd,
     journal: journalctl(),

@@ -34,6 +34,7 @@ const fileSchema = Type.Partial(
           {
             check: Type.Union([duration, Type.Literal("never")]),
             "reserve-percent": percent,
+            url: Type.String({ pattern: "^(https?|file)://" }),
           },
           closed,
         ),
@@ -66,6 +67,8 @@ export interface HostConfig {
     readonly check: number | null;
     /** Percent of a file system that an update must leave free. */
     readonly reservePercent: number;
+    /** Where to fetch from in place of the remote's own address, such as a mirror; signatures are checked as ever. */
+    readonly url: string | null;
   };
 }
 
@@ -108,6 +111,7 @@ function depth(path: string): number {
 function explain(keys: readonly string[], keyword: string, message: string): string {
   const name = keys.join(".");
   if (keyword === "boolean") return `there is no key "${name}"`;
+  if (name === "update.url") return "update.url must begin with http://, https:// or file://";
   if (keyword === "pattern") return `${name} must be a duration such as 90s, 5min, 6h or 1d`;
   return name === "" ? message : `${name} ${message}`;
 }
@@ -151,6 +155,7 @@ function withDefaults(vendor: ConfigFile, owner: ConfigFile): HostConfig {
     update: {
       check: check === "never" ? null : parseDuration(check),
       reservePercent: update["reserve-percent"] ?? 5,
+      url: update.url ?? null,
     },
   };
 }

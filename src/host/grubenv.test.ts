@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
-import { bootStateOf, formatGrubenv, parseGrubenv, readGrubenv, withGood, writeGrubenv } from "./grubenv.ts";
+import { bootStateOf, formatGrubenv, grubEnvironment, parseGrubenv, withGood } from "./grubenv.ts";
 
 /** As `grub-editenv` 2.12 wrote it. */
 const recorded = `# GRUB Environment Block\natoll_good=a-b\natoll_trial=c-d\natoll_tries=2\n${"#".repeat(1024 - 70)}`;
@@ -61,22 +61,23 @@ test("good ends the trial and keeps what others wrote", () => {
 test("the file is written in place, and made when it is missing or too short", async () => {
   const folder = await mkdtemp(join(tmpdir(), "atoll-grubenv-"));
   const path = join(folder, "grubenv");
+  const loader = grubEnvironment(path);
   try {
     await writeFile(path, recorded);
     const before = await stat(path);
-    await writeGrubenv(path, withGood(await readGrubenv(path), "c-d"));
+    await loader.write(withGood(await loader.read(), "c-d"));
     assert.equal((await stat(path)).ino, before.ino);
     assert.equal((await readFile(path)).length, 1024);
-    assert.equal(bootStateOf(await readGrubenv(path)).good, "c-d");
+    assert.equal(bootStateOf(await loader.read()).good, "c-d");
     for (const damage of ["", "short"]) {
       await writeFile(path, damage);
-      assert.equal((await readGrubenv(path)).size, 0);
-      await writeGrubenv(path, withGood(new Map(), "e-f"));
+      assert.equal((await loader.read()).size, 0);
+      await loader.write(withGood(new Map(), "e-f"));
       assert.equal((await readFile(path)).length, 1024);
-      assert.equal(bootStateOf(await readGrubenv(path)).good, "e-f");
+      assert.equal(bootStateOf(await loader.read()).good, "e-f");
     }
     await rm(path);
-    assert.equal((await readGrubenv(path)).size, 0);
+    assert.equal((await loader.read()).size, 0);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -61,13 +61,23 @@ export function withGood(variables: GrubVariables, bootId: string): GrubVariable
   return new Map([...kept, ["atoll_good", bootId]]);
 }
 
-/** `variables` without the count of a trial that is over, so that the same boot id gets all its tries again. */
-export function withoutTrial(variables: GrubVariables): GrubVariables {
-  return new Map([...variables].filter(([name]) => name !== "atoll_trial" && name !== "atoll_tries"));
+/** Where the boot loader and this daemon keep the trial's state. */
+export interface BootLoader {
+  /** Empty when there is no block, or it is damaged. */
+  read(): Promise<GrubVariables>;
+  /**
+   * Writes the block in place: one write of 1024 bytes over the same blocks of the disk, then fsync. GRUB finds the
+   * file by its block list, so it must be neither truncated nor replaced; and a power cut leaves the old or the new.
+   */
+  write(variables: GrubVariables): Promise<void>;
 }
 
-/** Reads the block at `path`; empty when it is missing or shorter than a block. */
-export async function readGrubenv(path: string): Promise<GrubVariables> {
+/** The environment block in the file at `path`. */
+export function grubEnvironment(path: string): BootLoader {
+  return { read: () => readBlock(path), write: (variables) => writeBlock(path, variables) };
+}
+
+async function readBlock(path: string): Promise<GrubVariables> {
   let file: FileHandle;
   try {
     file = await open(path, "r");
@@ -83,11 +93,7 @@ export async function readGrubenv(path: string): Promise<GrubVariables> {
   }
 }
 
-/**
- * Writes the block in place: one write of 1024 bytes over the same blocks of the disk, then fsync. GRUB finds the
- * file by its block list, so it must neither be truncated nor replaced; and a power cut leaves the old or the new.
- */
-export async function writeGrubenv(path: string, variables: GrubVariables): Promise<void> {
+async function writeBlock(path: string, variables: GrubVariables): Promise<void> {
   const block = formatGrubenv(variables);
   const file = await open(path, "r+").catch(() => open(path, "w+", 0o644));
   try {

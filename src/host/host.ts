@@ -5,7 +5,7 @@ import { readCommit } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
 import { checkHealth } from "./health.ts";
 import { entry } from "./history.ts";
-import { observeTrial, readJudgement, settleTrial } from "./judge.ts";
+import { observeTrial, settleTrial } from "./judge.ts";
 import type {
   BadTree,
   Deployment,
@@ -69,7 +69,7 @@ export function openHost(ports: Ports, operations: Operations): Host {
       return { entries, bad: bad ?? [] };
     },
     async health(fresh, signal) {
-      const judgement = await readJudgement(ports);
+      const judgement = await ports.store.judgement.read();
       const report = fresh ? await checkHealth(ports, signal) : (judgement?.report ?? null);
       return { report, verdict: judgement?.verdict ?? null };
     },
@@ -126,7 +126,8 @@ async function begin<Verb extends HostVerb>(
   return operations.start(verb, async (progress, signal) => {
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
-      const deployment = outcome.changed ? await nextDeployment(ports, signatures, signal) : null;
+      const deployment =
+        outcome.reboot !== "not-needed" ? await nextDeployment(ports, signatures, signal) : null;
       return { ...outcome, deployment };
     } catch (error) {
       await recordRefusal(ports, verb, error);

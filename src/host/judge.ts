@@ -1,37 +1,14 @@
 /** The judge: carries out what trial.ts says is next, until there is nothing next. */
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { Type } from "typebox";
-import Value from "typebox/value";
 import { parseBootRecord } from "./boot-id.ts";
-import { bootStateOf, readGrubenv, withGood, writeGrubenv } from "./grubenv.ts";
+import { bootStateOf, withGood } from "./grubenv.ts";
 import { checkHealth, observeBaseline, runHooks, sumUp } from "./health.ts";
 import { entry } from "./history.ts";
 import { boots } from "./journal.ts";
 import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
 import type { Ports } from "./ports.ts";
-import { healthReportSchema, verdictSchema } from "./schemas.ts";
 import { replaceFile } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
 import { type TrialAction, type TrialObservation, trialStep } from "./trial.ts";
-
-/** What this boot's judge found; kept in /run, so that a restart of the daemon does not judge twice. */
-const judgementSchema = Type.Object({ verdict: verdictSchema, report: healthReportSchema });
-
-export interface Judgement {
-  readonly verdict: Verdict;
-  readonly report: HealthReport;
-}
-
-/** The judgement on this boot, or null. */
-export async function readJudgement(ports: Ports): Promise<Judgement | null> {
-  try {
-    const value: unknown = JSON.parse(await readFile(join(ports.paths.run, "judgement.json"), "utf8"));
-    return Value.Check(judgementSchema, value) ? value : null;
-  } catch {
-    return null;
-  }
-}
 
 /** What trial.ts decides from. */
 export async function observeTrial(ports: Ports): Promise<TrialObservation> {
@@ -40,8 +17,8 @@ export async function observeTrial(ports: Ports): Promise<TrialObservation> {
   const failed = failedDeployment(boot, deployments);
   return {
     boot,
-    verdict: (await readJudgement(ports))?.verdict ?? null,
-    environment: bootStateOf(await readGrubenv(ports.paths.grubenv)),
+    verdict: (await ports.store.judgement.read())?.verdict ?? null,
+    environment: bootStateOf(await ports.bootLoader.read()),
     failed: failed
       ? await isRemembered(ports, failed).then((known) => (known ? "remembered" : "unremembered"))
       : "gone",
@@ -123,8 +100,8 @@ async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSign
     });
   }
   await ports.store.history.add(verdictEntry(ports, verdict));
-  await replaceFile(join(ports.paths.run, "judgement.json"), JSON.stringify({ verdict, report }), 0o644);
-  await replaceFile(join(ports.paths.run, "verdict.json"), `${JSON.stringify(verdict)}\n`, 0o644);
+  await ports.store.judgement.write({ verdict, report });
+  await replaceFile(ports.paths.verdict, `${JSON.stringify(verdict)}\n`, 0o644);
   await writeMotd(ports, verdict);
   await runHooks(ports, report, signal);
 }
@@ -187,8 +164,7 @@ async function writeMotd({ paths, log }: Ports, verdict: Verdict): Promise<void>
 
 async function writeGood(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
   if (boot.bootId === null) return;
-  const variables = await readGrubenv(ports.paths.grubenv);
-  await writeGrubenv(ports.paths.grubenv, withGood(variables, boot.bootId));
+  await ports.bootLoader.write(withGood(await ports.bootLoader.read(), boot.bootId));
   ports.log.info(`good: ${boot.bootId}`);
   await tidy(ports, boot, signal);
 }

@@ -57,15 +57,22 @@ export function namedDeployment(
   return found;
 }
 
-/** The branch that `origin` (`remote:ref`) names. Errors: NO_REMOTE. */
-export function branchOf(origin: string | null, { remotes }: Pick<Sysroot, "remotes">): Branch {
+/**
+ * The branch that `origin` (`remote:ref`) names; fetched from `url` where the owner gave one, else from the remote's.
+ * Errors: NO_REMOTE.
+ */
+export function branchOf(
+  origin: string | null,
+  { remotes }: Pick<Sysroot, "remotes">,
+  url: string | null,
+): Branch {
   const [, name, ref] = /^([^:]+):(.+)$/.exec(origin ?? "") ?? [];
   if (name === undefined || ref === undefined) {
     throw new AtollError("NO_REMOTE", { problem: "the booted deployment follows no branch of a remote" });
   }
   const remote = remotes.find((one) => one.name === name);
   if (!remote) throw new AtollError("NO_REMOTE", { problem: `no remote is called ${name}` });
-  return { remote: name, ref, url: remote.url };
+  return { remote: name, ref, url: url ?? remote.url };
 }
 
 /** `to` as `remote:ref`: a stream or a ref is on the remote that `origin` is on. Errors: NO_REMOTE, USAGE. */

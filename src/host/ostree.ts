@@ -120,7 +120,8 @@ async function pull(
   onLine: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const args = ["pull", `--repo=${repo}`, ...options, "--network-retries=2", branch.remote, what];
+  const from = `--url=${branch.url}`;
+  const args = ["pull", `--repo=${repo}`, ...options, from, "--network-retries=2", branch.remote, what];
   try {
     await ostree(args, `fetching ${branch.ref} from ${branch.url}`, signal, onLine);
   } catch (error) {

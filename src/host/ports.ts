@@ -2,6 +2,7 @@ import type { Clock } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
 import type { Containers } from "./containers.ts";
 import type { Disk } from "./disk.ts";
+import type { BootLoader } from "./grubenv.ts";
 import type { Journal } from "./journal.ts";
 import type { Log } from "./log.ts";
 import type { Network } from "./network.ts";
@@ -13,10 +14,8 @@ import type { Systemd } from "./systemd.ts";
 /** Where this room keeps and finds things. */
 export interface HostPaths {
   readonly sysroot: SysrootPaths;
-  /** GRUB's environment block. */
-  readonly grubenv: string;
-  /** What holds until the next boot: verdict and health report. */
-  readonly run: string;
+  /** The verdict, for the boot deadline to see. */
+  readonly verdict: string;
   /** Where greenboot's result is shown at login. */
   readonly motd: string;
   readonly greenboot: readonly string[];
@@ -27,6 +26,7 @@ export interface Ports {
   readonly config: HostConfig;
   readonly paths: HostPaths;
   readonly store: Store;
+  readonly bootLoader: BootLoader;
   readonly ostree: OSTree;
   readonly systemd: Systemd;
   readonly journal: Journal;

@@ -1,5 +1,5 @@
 /**
- * What the host remembers between boots, in /var/lib/atoll: one JSON file for each thing, replaced whole, and the
+ * What the host remembers, in /var/lib/atoll between boots and in /run/atoll within one: one JSON file for each thing, replaced whole, and the
  * history, to which lines are added. A power cut leaves each as it was or as it was to be.
  */
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
@@ -9,7 +9,14 @@ import Value from "typebox/value";
 import { isSystemError } from "../errors.ts";
 import type { Log } from "./log.ts";
 import type { BadTree, HistoryEntry, UpdateAvailable } from "./model.ts";
-import { badTreeSchema, failedBootSchema, historyEntrySchema, updateAvailableSchema } from "./schemas.ts";
+import {
+  badTreeSchema,
+  failedBootSchema,
+  healthReportSchema,
+  historyEntrySchema,
+  updateAvailableSchema,
+  verdictSchema,
+} from "./schemas.ts";
 
 /** How the machine was when it last was well: what a changed one must not fall behind. */
 const baselineSchema = Type.Object({
@@ -38,6 +45,9 @@ const attemptsSchema = Type.Object({ bootId: Type.String(), boots: Type.Array(fa
 /** The operation that runs; found at start, it was interrupted. */
 const markerSchema = Type.Object({ id: Type.String(), verb: Type.String(), startedAt: Type.String() });
 
+/** What this boot's judge found: so that a restart of the daemon does not judge twice. */
+const judgementSchema = Type.Object({ verdict: verdictSchema, report: healthReportSchema });
+
 type Frozen<T> = T extends (infer Item)[]
   ? readonly Frozen<Item>[]
   : T extends object
@@ -50,6 +60,7 @@ type Kept<S extends TSchema> = Frozen<Static<S>>;
 export type Baseline = Kept<typeof baselineSchema>;
 export type Intent = Kept<typeof intentSchema>;
 export type Attempts = Kept<typeof attemptsSchema>;
+export type Judgement = Kept<typeof judgementSchema>;
 export type Marker = Kept<typeof markerSchema>;
 
 /** One remembered thing. */
@@ -65,6 +76,7 @@ export interface Store {
   readonly intent: Slot<Intent>;
   readonly attempts: Slot<Attempts>;
   readonly marker: Slot<Marker>;
+  readonly judgement: Slot<Judgement>;
   readonly update: Slot<UpdateAvailable>;
   readonly bad: Slot<readonly BadTree[]>;
   readonly history: History;
@@ -76,7 +88,8 @@ export interface History {
   add(entry: HistoryEntry): Promise<void>;
 }
 
-export function openStore(directory: string, log: Log): Store {
+/** `directory` outlives a boot, `run` does not. */
+export function openStore(directory: string, run: string, log: Log): Store {
   const slot = <S extends TSchema>(name: string, schema: S): Slot<Kept<S>> =>
     fileSlot(join(directory, `${name}.json`), schema, log);
   return {
@@ -84,6 +97,7 @@ export function openStore(directory: string, log: Log): Store {
     intent: slot("intent", intentSchema),
     attempts: slot("attempts", attemptsSchema),
     marker: slot("operation", markerSchema),
+    judgement: fileSlot(join(run, "judgement.json"), judgementSchema, log),
     update: slot("update", updateAvailableSchema),
     bad: slot("bad", Type.Array(badTreeSchema)),
     history: fileHistory(join(directory, "history.jsonl"), log),

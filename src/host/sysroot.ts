@@ -19,11 +19,13 @@ export interface Sysroot {
 /** Where the files are; `/` on a host, a directory in tests. */
 export interface SysrootPaths {
   readonly root: string;
-  /** `<root>/run/ostree` on a host. */
+  /** `/run/ostree` on a host. */
   readonly run: string;
+  /** The root that runs, which tells the booted deployment. */
+  readonly running: string;
 }
 
-export const hostPaths: SysrootPaths = { root: "/", run: "/run/ostree" };
+export const hostPaths: SysrootPaths = { root: "/", run: "/run/ostree", running: "/" };
 
 export const stateroot = "atoll";
 
@@ -40,7 +42,7 @@ export async function readSysroot(paths: SysrootPaths): Promise<Sysroot> {
   const staged = await readStaged(paths);
   const installed = await readEntries(paths);
   const found = [...(staged ? [staged] : []), ...installed];
-  const rootDevice = await stat("/");
+  const rootDevice = await stat(paths.running);
   const facts = await Promise.all(found.map((entry) => describe(paths, entry, rootDevice)));
   return { deployments: inOrder(facts), remotes: await readRemotes(paths) };
 }

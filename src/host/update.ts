@@ -127,7 +127,7 @@ async function kernelBytes(deployment: string): Promise<number> {
 export async function lookForUpdate(ports: Ports, signal: AbortSignal): Promise<UpdateAvailable | null> {
   const sysroot = await readSysroot(ports.paths.sysroot);
   const booted = bootedOf(sysroot.deployments);
-  const branch = branchOf(booted.origin, sysroot);
+  const branch = branchOf(booted.origin, sysroot, ports.config.update.url);
   const candidate = await newestOf(ports, branch, signal);
   if (candidate.commit.checksum === booted.checksum) {
     await ports.store.update.clear();

@@ -33,7 +33,7 @@ type Verb<Name extends HostVerb> = (
 export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
   async upgrade(ports, request, progress, signal) {
     const { sysroot, observed } = await observe(ports);
-    const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot);
+    const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot, ports.config.update.url);
     progress.step(`looking for an update at ${branch.url}`);
     if (request.mode === "check") return check(ports, signal);
     const candidate = await newestOf(ports, branch, signal);
@@ -46,7 +46,11 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
   },
   async rebase(ports, request, progress, signal) {
     const { sysroot, observed } = await observe(ports);
-    const branch = branchOf(rebasedOrigin(bootedOf(sysroot.deployments).origin, request.to), sysroot);
+    const branch = branchOf(
+      rebasedOrigin(bootedOf(sysroot.deployments).origin, request.to),
+      sysroot,
+      ports.config.update.url,
+    );
     progress.step(`looking for ${branch.ref} at ${branch.url}`);
     const candidate = await newestOf(ports, branch, signal);
     const options = {
@@ -58,7 +62,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
   },
   async deploy(ports, request, progress, signal) {
     const { sysroot, observed } = await observe(ports);
-    const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot);
+    const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot, ports.config.update.url);
     progress.step(`looking for ${request.target}`);
     const candidate = await namedTree(ports, sysroot, branch, request.target, signal);
     const options = { allowDowngrade: true, allowBad: true, reboot: request.reboot ?? false };

@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { hasCode } from "../errors.ts";
+import { checksumOf, type FakeMachine, fakeMachine, PowerCut } from "./fake-machine.ts";
+import { type Host, openHost } from "./host.ts";
+import type { HostRequests, HostVerb, Operation } from "./model.ts";
+import { openOperations } from "./operations.ts";
+
+const signal = new AbortController().signal;
+
+function hostOf(machine: FakeMachine): Host {
+  const { ports } = machine;
+  return openHost(ports, openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker }));
+}
+
+/** Runs a verb to its end. */
+async function ask<Verb extends HostVerb>(
+  host: Host,
+  verb: Verb,
+  request: HostRequests[Verb],
+): Promise<Operation> {
+  const { id } = await host.begin(verb, request);
+  for await (const _ of host.operations.events(id, signal)) {
+    // Until it ends.
+  }
+  return host.operations.get(id);
+}
+
+/** Boots and settles as often as the machine itself asks for. */
+async function live(machine: FakeMachine): Promise<number> {
+  let boots = 0;
+  do {
+    if (boots > 0) await machine.boot(true);
+    boots++;
+    await hostOf(machine).settle(signal);
+  } while (machine.rebooting);
+  return boots;
+}
+
+async function withMachine(check: (machine: FakeMachine) => Promise<void>): Promise<void> {
+  const machine = await fakeMachine("1.0");
+  try {
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    await check(machine);
+  } finally {
+    await machine.remove();
+  }
+}
+
+async function versions(machine: FakeMachine): Promise<string[]> {
+  const { deployments } = await hostOf(machine).status(signal);
+  return deployments.map(
+    (one) => `${one.version}${one.booted ? " booted" : ""}${one.staged ? " staged" : ""}`,
+  );
+}
+
+test("an update that comes up well becomes good", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    const done = await ask(hostOf(machine), "upgrade", {});
+    assert.equal(done.result?.summary, "1.1 boots next", done.error?.message);
+    assert.deepEqual(await versions(machine), ["1.1 staged", "1.0 booted"]);
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    assert.equal((await hostOf(machine).status(signal)).trial.state, "on-trial");
+    assert.equal(await live(machine), 1);
+    assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
+    assert.equal(machine.environment.get("atoll_good"), machine.bootIdAt(0));
+    assert.equal((await hostOf(machine).status(signal)).trial.state, "good");
+    assert.equal(await machine.ports.store.intent.read(), null);
+  }));
+
+test("an update that does not falls back by itself, is remembered, and is not tried again unasked", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", { mode: "reboot" });
+    await machine.boot(true);
+    assert.equal(await live(machine), 4, "three tries and the fallback");
+    const status = await hostOf(machine).status(signal);
+    assert.equal(status.trial.state, "settled");
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    const [bad] = status.bad;
+    assert.equal(bad?.version, "1.1");
+    assert.deepEqual(bad?.reasons, ["broken.service failed"]);
+    assert.deepEqual(
+      bad?.boots.map((boot) => boot.attempt),
+      [1, 2, 3],
+    );
+    assert.ok(machine.history.some(({ kind }) => kind === "fallback"));
+
+    const refused = await ask(hostOf(machine), "upgrade", {});
+    assert.equal(refused.error?.code, "REMEMBERED_BAD");
+    assert.ok(machine.history.some(({ kind }) => kind === "refused"));
+
+    const asked = await ask(hostOf(machine), "deploy", { target: "1.1" });
+    assert.equal(asked.state, "done", asked.error?.message);
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
+    assert.deepEqual(await machine.bad(), [], "what comes up well is no longer bad");
+  }));
+
+test("kernel arguments alone are on trial, and fall back alone", () =>
+  withMachine(async (machine) => {
+    await ask(hostOf(machine), "kargs", { append: ["bad=1"], reboot: true });
+    await machine.boot(true);
+    assert.match(machine.commandLine, /atoll\.boot=trial-1/);
+    await live(machine);
+    const status = await hostOf(machine).status(signal);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    assert.deepEqual(status.bad[0]?.kernelArguments, ["rw", "bad=1"]);
+    const refused = await ask(hostOf(machine), "kargs", { append: ["bad=1"] });
+    assert.equal(refused.error?.code, "KARGS_REMEMBERED_BAD");
+    const again = await ask(hostOf(machine), "kargs", { append: ["bad=1"], again: true });
+    assert.equal(again.state, "done");
+  }));
+
+test("rollback goes back, and a second one stays", () =>
+  withMachine(async (machine) => {
+    assert.equal((await ask(hostOf(machine), "rollback", {})).error?.code, "NO_ROLLBACK");
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    await ask(hostOf(machine), "rollback", {});
+    assert.deepEqual(await versions(machine), ["1.0", "1.1 booted"]);
+    await ask(hostOf(machine), "rollback", {});
+    assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
+    await ask(hostOf(machine), "rollback", {});
+    await machine.boot(true);
+    assert.match(machine.commandLine, /atoll\.boot=trial-1/);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.0 booted", "1.1"]);
+  }));
+
+test("what was staged and lost to a power cut is staged again", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(false);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.1 staged", "1.0 booted"]);
+    assert.ok(machine.history.some(({ kind }) => kind === "restaged"));
+    await ask(hostOf(machine), "cleanup", { pending: true });
+    await machine.boot(false);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.0 booted"], "dropped on purpose stays dropped");
+  }));
+
+test("an older tree is refused unless asked for, and nothing to do is said so", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "0.9" };
+    assert.equal((await ask(hostOf(machine), "upgrade", {})).error?.code, "DOWNGRADE");
+    const check = await ask(hostOf(machine), "upgrade", { mode: "check" });
+    assert.equal(check.result?.update?.refusal?.code, "DOWNGRADE");
+    assert.equal((await ask(hostOf(machine), "upgrade", { allowDowngrade: true })).state, "done");
+    machine.newest = { version: "1.0" };
+    await ask(hostOf(machine), "cleanup", { pending: true });
+    const none = await ask(hostOf(machine), "upgrade", {});
+    assert.equal(none.result?.changed, false);
+  }));
+
+test("while a boot is on trial, and while another operation runs, changes wait", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    const host = hostOf(machine);
+    const first = host.begin("upgrade", {});
+    await first;
+    await assert.rejects(host.begin("cleanup", {}), (error) => hasCode(error, "BUSY"));
+    await host.operations.stop();
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    await assert.rejects(hostOf(machine).begin("cleanup", {}), (error) => hasCode(error, "ON_TRIAL"));
+  }));
+
+test("packages that differ, by any name of a tree", () =>
+  withMachine(async (machine) => {
+    const packages = [{ name: "a", version: "1", arch: "all" }];
+    machine.newest = { version: "1.1", packages };
+    await ask(hostOf(machine), "upgrade", {});
+    const diff = await hostOf(machine).diff("booted", "staged");
+    assert.deepEqual([diff.from.version, diff.to.version, diff.packages], ["1.0", "1.1", null]);
+    const same = await hostOf(machine).diff("1.1", checksumOf("1.1").slice(0, 8));
+    assert.deepEqual(same.packages, { added: [], removed: [], upgraded: [], downgraded: [] });
+    await assert.rejects(hostOf(machine).diff("booted", "9.9"), (error) =>
+      hasCode(error, "DEPLOYMENT_UNKNOWN"),
+    );
+  }));
+
+/** Settles with the power cut after `power` effects; true when it came to its end before that. */
+async function settleUntil(machine: FakeMachine, power: number): Promise<boolean> {
+  machine.power = power;
+  try {
+    const { ports } = machine;
+    // The power ends everything; a daemon that tries again would hide it.
+    const clock = {
+      ...ports.clock,
+      sleep: async () => {
+        throw new PowerCut();
+      },
+    };
+    const operations = openOperations({ clock, log: ports.log, marker: ports.store.marker });
+    await openHost({ ...ports, clock }, operations).settle(signal);
+    return true;
+  } catch (error) {
+    if (error instanceof PowerCut) return false;
+    throw error;
+  } finally {
+    machine.power = null;
+  }
+}
+
+test("power cut anywhere between the verdict and the end: the bad one never wins, the good one never is lost", () =>
+  fc.assert(
+    fc.asyncProperty(fc.boolean(), fc.array(fc.nat({ max: 8 }), { maxLength: 6 }), async (isWell, cuts) => {
+      await withMachine(async (machine) => {
+        machine.newest = { version: "1.1" };
+        await ask(hostOf(machine), "upgrade", {});
+        await machine.boot(true);
+        if (isWell) machine.well.add(machine.bootIdAt(0));
+        for (const cut of cuts) {
+          const ended = await settleUntil(machine, cut);
+          await machine.boot(ended);
+        }
+        await live(machine);
+        // Each cut costs a try; with three gone, even a good tree has fallen back.
+        const [first] = await versions(machine);
+        const { trial, bad } = await hostOf(machine).status(signal);
+        assert.ok(trial.state === "good" || trial.state === "settled", trial.state);
+        assert.equal(machine.environment.get("atoll_good"), machine.bootIdAt(0));
+        if (!isWell) assert.equal(first, "1.0 booted");
+        if (first === "1.0 booted") assert.equal(bad.length, 1);
+        else assert.equal(first, "1.1 booted");
+      });
+    }),
+    { numRuns: 25 },
+  ));
