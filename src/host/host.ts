@@ -1,5 +1,6 @@
 /** One machine seen from itself: what it is, what it can be asked to do. The room's door. */
 import { AtollError, asAtollError, hasCode } from "../errors.ts";
+import { diffPackages } from "../packages.ts";
 import { silent } from "../progress.ts";
 import { readCommit } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
@@ -22,7 +23,6 @@ import type {
 } from "./model.ts";
 import { findDeployment } from "./names.ts";
 import type { Operations } from "./operations.ts";
-import { diffPackages } from "./packages.ts";
 import type { Ports } from "./ports.ts";
 import { readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";

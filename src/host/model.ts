@@ -2,6 +2,9 @@
  * What a host is, as data. Every other file of this room moves these along; nothing here acts.
  * Times are ISO 8601 in UTC. Sizes are bytes, durations milliseconds, where a name does not say otherwise.
  */
+import type { PackageDiff } from "../packages.ts";
+
+export type { PackageChange, PackageDiff, PackageVersion } from "../packages.ts";
 
 /** Who vouches for a commit, as libostree and GPG see it now, with the keys that the booted tree trusts. */
 export interface Signature {
@@ -41,27 +44,6 @@ export interface Deployment {
   readonly signature: Signature;
   /** `remote:ref` that upgrades follow; null when there is none. */
   readonly origin: string | null;
-}
-
-export interface PackageVersion {
-  readonly name: string;
-  readonly version: string;
-  readonly arch: string;
-}
-
-export interface PackageChange {
-  readonly name: string;
-  readonly arch: string;
-  readonly from: string;
-  readonly to: string;
-}
-
-/** Packages of one tree against another's, each list sorted by name. */
-export interface PackageDiff {
-  readonly added: readonly PackageVersion[];
-  readonly removed: readonly PackageVersion[];
-  readonly upgraded: readonly PackageChange[];
-  readonly downgraded: readonly PackageChange[];
 }
 
 /** A commit, deployed or not. */

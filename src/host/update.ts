@@ -2,11 +2,11 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError, asAtollError } from "../errors.ts";
+import { diffPackages } from "../packages.ts";
 import { type Commit, readCommit, type SizedObject } from "./commit.ts";
 import type { UpdateAvailable } from "./model.ts";
 import { answersTo, branchOf } from "./names.ts";
 import type { Branch } from "./ostree.ts";
-import { diffPackages } from "./packages.ts";
 import { bootedOf, type Candidate, planDeploy } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { guessedNeed, type Need, needOf, shortage, shownBytes } from "./storage.ts";

@@ -1,10 +1,11 @@
 /** The verbs: each looks at what there is, plans, and has the plan carried out. */
+
+import { diffPackages } from "../packages.ts";
 import type { Progress } from "../progress.ts";
 import { readCommit } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
 import type { HostRequests, HostVerb, OperationResult, PackageDiff } from "./model.ts";
 import { branchOf, rebasedOrigin } from "./names.ts";
-import { diffPackages } from "./packages.ts";
 import {
   bootedOf,
   type Candidate,

@@ -1,6 +1,26 @@
 /** What differs between the packages of two trees. */
-import { compareDebianVersions } from "../debian-version.ts";
-import type { PackageChange, PackageDiff, PackageVersion } from "./model.ts";
+import { compareDebianVersions } from "./debian-version.ts";
+
+export interface PackageVersion {
+  readonly name: string;
+  readonly version: string;
+  readonly arch: string;
+}
+
+export interface PackageChange {
+  readonly name: string;
+  readonly arch: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Packages of one tree against another's, each list sorted by name. */
+export interface PackageDiff {
+  readonly added: readonly PackageVersion[];
+  readonly removed: readonly PackageVersion[];
+  readonly upgraded: readonly PackageChange[];
+  readonly downgraded: readonly PackageChange[];
+}
 
 /** Packages of `to` against those of `from`, by name and architecture. */
 export function diffPackages(from: readonly PackageVersion[], to: readonly PackageVersion[]): PackageDiff {
