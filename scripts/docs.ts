@@ -1,9 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { openApiDocument } from "../src/api/openapi.ts";
+import { routes } from "../src/api/routes.ts";
 import { cliReference } from "../src/cli/reference.ts";
 import { errorTable } from "../src/errors.ts";
 import { projectRoot } from "../src/paths.ts";
 
+export const openApiReferencePath: string = join(projectRoot, "docs", "reference", "openapi.json");
 export const errorsReferencePath: string = join(projectRoot, "docs", "reference", "errors.md");
 
 export const cliReferencePath: string = join(projectRoot, "docs", "reference", "cli.md");
@@ -31,8 +34,14 @@ function cell(text: string): string {
   return text.replaceAll("|", "\\|");
 }
 
+/** docs/reference/openapi.json as it must be for the routes as they are. */
+export function openApiReference(): string {
+  return `${JSON.stringify(openApiDocument(routes()), null, 2)}\n`;
+}
+
 /** Writes every reference page that is made from code. */
 export function writeReferences(): void {
+  writeFileSync(openApiReferencePath, openApiReference());
   writeFileSync(errorsReferencePath, errorsReference());
   writeFileSync(cliReferencePath, cliReference());
 }

@@ -34,7 +34,7 @@ async function main(log: Log, signal: AbortSignal): Promise<void> {
   const operations = openOperations({ clock: ports.clock, log, marker: ports.store.marker });
   const host = openHost(ports, operations);
   const { version } = packageJson;
-  const server = await serve(application(routes({ host, version }), version, log), socket);
+  const server = await serve(application(routes(), { host, version }, log), socket);
   manager.ready("serving");
   const watchdog = manager.startWatchdog();
   try {

@@ -2,6 +2,14 @@
 import type { Static, TObject, TSchema } from "typebox";
 import Value from "typebox/value";
 import { AtollError } from "../errors.ts";
+import type { Host } from "../host/host.ts";
+
+/** What the handlers work with. */
+export interface ApiParts {
+  readonly host: Host;
+  /** Of the daemon. */
+  readonly version: string;
+}
 
 /** What a request is checked against. */
 interface Shape {
@@ -44,7 +52,7 @@ export interface Route extends Shape {
   /** True when the response is a stream of lines, each as `response` says. */
   readonly streams: boolean;
   /** Checks `input`, then answers. Errors: REQUEST_INVALID, and those of the handler. */
-  answer(input: RawInput): Promise<Answer>;
+  answer(input: RawInput, parts: ApiParts): Promise<Answer>;
 }
 
 interface Description<S extends Shape> {
@@ -59,27 +67,27 @@ interface Description<S extends Shape> {
 
 interface Definition<S extends Shape> extends Description<S> {
   /** Gives the value, or a promise of it. */
-  readonly handle: (input: Input<S>) => unknown;
+  readonly handle: (input: Input<S>, parts: ApiParts) => unknown;
 }
 
 /** A route that answers with one value. The handler sees only requests of the right shape. */
 export function route<const S extends Shape>(definition: Definition<S>): Route {
-  return build(definition, false, async (input) => ({ json: await definition.handle(input) }));
+  return build(definition, false, async (input, parts) => ({ json: await definition.handle(input, parts) }));
 }
 
 interface StreamDefinition<S extends Shape> extends Description<S> {
-  readonly handle: (input: Input<S>) => AsyncIterable<unknown>;
+  readonly handle: (input: Input<S>, parts: ApiParts) => AsyncIterable<unknown>;
 }
 
 /** A route that answers with lines of JSON, sent as they come. */
 export function streamRoute<const S extends Shape>(definition: StreamDefinition<S>): Route {
-  return build(definition, true, async (input) => ({ lines: definition.handle(input) }));
+  return build(definition, true, async (input, parts) => ({ lines: definition.handle(input, parts) }));
 }
 
 function build<const S extends Shape>(
   definition: Description<S>,
   streams: boolean,
-  answer: (input: Input<S>) => Promise<Answer>,
+  answer: (input: Input<S>, parts: ApiParts) => Promise<Answer>,
 ): Route {
   const { method, path, summary, shape, errors = [], status = 200, response } = definition;
   const where = `${method} ${path}`;
@@ -92,13 +100,14 @@ function build<const S extends Shape>(
     status,
     response,
     streams,
-    async answer(raw) {
-      return answer({
+    async answer(raw, parts) {
+      const input: Input<S> = {
         parameters: checked(where, shape, "parameters", raw.parameters),
         query: checked(where, shape, "query", raw.query),
         body: checked(where, shape, "body", raw.body),
         signal: raw.signal,
-      });
+      };
+      return answer(input, parts);
     },
   };
 }

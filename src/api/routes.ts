@@ -1,15 +1,7 @@
 /** Every route of the local API. */
-import type { Host } from "../host/host.ts";
-import type { HostRequests, HostVerb } from "../host/model.ts";
 import { treeDiffSchema } from "../host/schemas.ts";
 import { type Route, route, streamRoute } from "./route.ts";
 import * as schemas from "./schemas.ts";
-
-export interface ApiParts {
-  readonly host: Host;
-  /** Of the daemon. */
-  readonly version: string;
-}
 
 /** Codes of a verb that looks at a remote. */
 const remoteErrors = [
@@ -25,11 +17,11 @@ const remoteErrors = [
   "NO_SPACE",
 ] as const;
 
-export function routes(parts: ApiParts): Route[] {
-  return [...hostRoutes(parts), ...verbRoutes(parts), ...operationRoutes(parts), versionRoute(parts)];
+export function routes(): Route[] {
+  return [...hostRoutes(), ...verbRoutes(), ...operationRoutes(), versionRoute()];
 }
 
-function hostRoutes({ host }: ApiParts): Route[] {
+function hostRoutes(): Route[] {
   return [
     route({
       method: "GET",
@@ -37,7 +29,7 @@ function hostRoutes({ host }: ApiParts): Route[] {
       summary: "What this host is: deployments, trial, health, update",
       shape: {},
       response: schemas.statusResponseSchema,
-      handle: async ({ signal }) => ({
+      handle: async ({ signal }, { host }) => ({
         ...(await host.status(signal)),
         operation: host.operations.running(),
       }),
@@ -48,7 +40,7 @@ function hostRoutes({ host }: ApiParts): Route[] {
       summary: "Boots, updates, fallbacks, newest first; and the trees that fell back",
       shape: { query: schemas.historyQuerySchema },
       response: schemas.historyResponseSchema,
-      handle: ({ query }) => host.history(Number(query.limit ?? "50")),
+      handle: ({ query }, { host }) => host.history(Number(query.limit ?? "50")),
     }),
     route({
       method: "GET",
@@ -56,7 +48,7 @@ function hostRoutes({ host }: ApiParts): Route[] {
       summary: "The health checks of this boot",
       shape: { query: schemas.healthQuerySchema },
       response: schemas.healthResponseSchema,
-      handle: ({ query, signal }) => host.health(query.fresh === "true", signal),
+      handle: ({ query, signal }, { host }) => host.health(query.fresh === "true", signal),
     }),
     route({
       method: "GET",
@@ -65,14 +57,12 @@ function hostRoutes({ host }: ApiParts): Route[] {
       shape: { query: schemas.diffQuerySchema },
       errors: ["DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "UPDATE_UNKNOWN", "COMMIT_UNREADABLE"],
       response: treeDiffSchema,
-      handle: ({ query }) => host.diff(query.from ?? "booted", query.to ?? "0"),
+      handle: ({ query }, { host }) => host.diff(query.from ?? "booted", query.to ?? "0"),
     }),
   ];
 }
 
-function verbRoutes({ host }: ApiParts): Route[] {
-  const begin = <Verb extends HostVerb>(verb: Verb, body: HostRequests[Verb]): ReturnType<Host["begin"]> =>
-    host.begin(verb, body);
+function verbRoutes(): Route[] {
   const common = { method: "POST", status: 202, response: schemas.operationSchema } as const;
   const busy = ["BUSY", "ON_TRIAL"] as const;
   return [
@@ -82,7 +72,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Follow the branch to its newest tree",
       shape: { body: schemas.upgradeRequestSchema },
       errors: [...busy, ...remoteErrors, "DOWNGRADE", "REMEMBERED_BAD"],
-      handle: ({ body }) => begin("upgrade", body),
+      handle: ({ body }, { host }) => host.begin("upgrade", body),
     }),
     route({
       ...common,
@@ -90,7 +80,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Go back to the deployment before",
       shape: { body: schemas.rollbackRequestSchema },
       errors: [...busy, "NO_ROLLBACK"],
-      handle: ({ body }) => begin("rollback", body),
+      handle: ({ body }, { host }) => host.begin("rollback", body),
     }),
     route({
       ...common,
@@ -98,7 +88,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Follow another branch",
       shape: { body: schemas.rebaseRequestSchema },
       errors: [...busy, ...remoteErrors, "DOWNGRADE", "REMEMBERED_BAD"],
-      handle: ({ body }) => begin("rebase", body),
+      handle: ({ body }, { host }) => host.begin("rebase", body),
     }),
     route({
       ...common,
@@ -106,7 +96,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Go to one version, older or newer",
       shape: { body: schemas.deployRequestSchema },
       errors: [...busy, ...remoteErrors, "DEPLOYMENT_UNKNOWN"],
-      handle: ({ body }) => begin("deploy", body),
+      handle: ({ body }, { host }) => host.begin("deploy", body),
     }),
     route({
       ...common,
@@ -114,7 +104,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Keep a deployment whatever comes",
       shape: { body: schemas.pinRequestSchema },
       errors: [...busy, "DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "PIN_STAGED"],
-      handle: ({ body }) => begin("pin", body),
+      handle: ({ body }, { host }) => host.begin("pin", body),
     }),
     route({
       ...common,
@@ -122,7 +112,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "No longer keep a deployment",
       shape: { body: schemas.pinRequestSchema },
       errors: [...busy, "DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "PIN_STAGED"],
-      handle: ({ body }) => begin("unpin", body),
+      handle: ({ body }, { host }) => host.begin("unpin", body),
     }),
     route({
       ...common,
@@ -130,7 +120,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Change the kernel arguments, all as asked or none",
       shape: { body: schemas.kargsRequestSchema },
       errors: [...busy, "KARG_INVALID", "KARG_UNKNOWN", "KARG_AMBIGUOUS", "KARGS_REMEMBERED_BAD"],
-      handle: ({ body }) => begin("kargs", body),
+      handle: ({ body }, { host }) => host.begin("kargs", body),
     }),
     route({
       ...common,
@@ -138,7 +128,7 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Remove deployments, and what no deployment uses",
       shape: { body: schemas.cleanupRequestSchema },
       errors: busy,
-      handle: ({ body }) => begin("cleanup", body),
+      handle: ({ body }, { host }) => host.begin("cleanup", body),
     }),
     route({
       ...common,
@@ -146,12 +136,12 @@ function verbRoutes({ host }: ApiParts): Route[] {
       summary: "Make /usr writable until the next boot",
       shape: { body: schemas.usroverlayRequestSchema },
       errors: [...busy, "UNLOCK_FAILED"],
-      handle: () => begin("usroverlay", {}),
+      handle: (_, { host }) => host.begin("usroverlay", {}),
     }),
   ];
 }
 
-function operationRoutes({ host: { operations } }: ApiParts): Route[] {
+function operationRoutes(): Route[] {
   return [
     route({
       method: "GET",
@@ -159,7 +149,7 @@ function operationRoutes({ host: { operations } }: ApiParts): Route[] {
       summary: "The operations of this boot, newest first",
       shape: {},
       response: schemas.operationsResponseSchema,
-      handle: () => ({ operations: operations.list() }),
+      handle: (_, { host }) => ({ operations: host.operations.list() }),
     }),
     route({
       method: "GET",
@@ -168,7 +158,7 @@ function operationRoutes({ host: { operations } }: ApiParts): Route[] {
       shape: { parameters: schemas.operationParametersSchema },
       errors: ["OPERATION_UNKNOWN"],
       response: schemas.operationSchema,
-      handle: ({ parameters }) => operations.get(parameters.id),
+      handle: ({ parameters }, { host }) => host.operations.get(parameters.id),
     }),
     streamRoute({
       method: "GET",
@@ -177,7 +167,7 @@ function operationRoutes({ host: { operations } }: ApiParts): Route[] {
       shape: { parameters: schemas.operationParametersSchema },
       errors: ["OPERATION_UNKNOWN"],
       response: schemas.operationEventSchema,
-      handle: ({ parameters, signal }) => operations.events(parameters.id, signal),
+      handle: ({ parameters, signal }, { host }) => host.operations.events(parameters.id, signal),
     }),
     route({
       method: "DELETE",
@@ -187,18 +177,18 @@ function operationRoutes({ host: { operations } }: ApiParts): Route[] {
       errors: ["OPERATION_UNKNOWN", "NOT_CANCELLABLE"],
       status: 202,
       response: schemas.operationSchema,
-      handle: ({ parameters }) => operations.cancel(parameters.id),
+      handle: ({ parameters }, { host }) => host.operations.cancel(parameters.id),
     }),
   ];
 }
 
-function versionRoute({ version }: ApiParts): Route {
+function versionRoute(): Route {
   return route({
     method: "GET",
     path: "/v1/version",
     summary: "Versions of daemon and API",
     shape: {},
     response: schemas.versionResponseSchema,
-    handle: () => ({ version, api: "v1" }),
+    handle: (_, { version }) => ({ version, api: "v1" }),
   });
 }

@@ -9,18 +9,18 @@ import { AtollError, asAtollError } from "../errors.ts";
 import type { Log } from "../host/log.ts";
 import { errorBody } from "../host/operations.ts";
 import { openApiDocument } from "./openapi.ts";
-import type { Answer, Route } from "./route.ts";
+import type { Answer, ApiParts, Route } from "./route.ts";
 
 /** The routes as a Hono application; `app.request()` tests it without a socket. */
-export function application(routes: readonly Route[], version: string, log: Log): Hono {
+export function application(routes: readonly Route[], parts: ApiParts, log: Log): Hono {
   const app = new Hono();
   for (const one of routes) {
     const path = one.path.replace(/\{(\w+)\}/g, ":$1");
     app.on(one.method, [path], async (context) =>
-      respond(context, one, await one.answer(await rawInput(context, one))),
+      respond(context, one, await one.answer(await rawInput(context, one), parts)),
     );
   }
-  app.get("/v1/openapi.json", (context) => context.json(openApiDocument(routes, version)));
+  app.get("/v1/openapi.json", (context) => context.json(openApiDocument(routes)));
   app.notFound((context) => {
     const what = `route ${context.req.method} ${context.req.path}`;
     return errorResponse(new AtollError("NOT_FOUND", { what }));

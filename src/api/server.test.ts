@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { test } from "node:test";
+import { openApiReference, openApiReferencePath } from "../../scripts/docs.ts";
+import { errorTable } from "../errors.ts";
+import { type FakeMachine, fakeMachine } from "../host/fake-machine.ts";
+import { openHost } from "../host/host.ts";
+import { openOperations } from "../host/operations.ts";
+import { routes } from "./routes.ts";
+import { application, serve } from "./server.ts";
+import type {
+  ErrorResponse,
+  Operation,
+  OperationEvent,
+  OperationsResponse,
+  StatusResponse,
+} from "./types.ts";
+
+type App = ReturnType<typeof application>;
+
+async function withApp(check: (app: App, machine: FakeMachine) => Promise<void>): Promise<void> {
+  const machine = await fakeMachine("1.0");
+  try {
+    const { ports } = machine;
+    const operations = openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker });
+    const host = openHost(ports, operations);
+    machine.well.add(machine.bootIdAt(0));
+    await host.settle(new AbortController().signal);
+    await check(application(routes(), { host, version: "0.0.0" }, ports.log), machine);
+  } finally {
+    await machine.remove();
+  }
+}
+
+async function post(app: App, path: string, body: string): Promise<Response> {
+  return app.request(path, { method: "POST", body });
+}
+
+async function json<T>(response: Response): Promise<T> {
+  return JSON.parse(await response.text());
+}
+
+async function events(app: App, id: string): Promise<OperationEvent[]> {
+  const response = await app.request(`/v1/operations/${id}/events`);
+  assert.equal(response.headers.get("content-type"), "application/x-ndjson");
+  const lines = (await response.text()).trim().split("\n");
+  return lines.map((line): OperationEvent => JSON.parse(line));
+}
+
+test("docs/reference/openapi.json is of the routes as they are (mend with: scripts/run docs)", async () => {
+  assert.equal(await readFile(openApiReferencePath, "utf8"), openApiReference());
+});
+
+test("every code that a route names is in the registry", () => {
+  for (const { path, errors } of routes()) {
+    for (const code of errors) assert.ok(code in errorTable, `${path}: ${code}`);
+  }
+});
+
+test("status tells of the deployments", () =>
+  withApp(async (app) => {
+    const response = await app.request("/v1/host");
+    assert.equal(response.status, 200);
+    const status = await json<StatusResponse>(response);
+    assert.deepEqual(
+      status.deployments.map(({ version, booted }) => [version, booted]),
+      [["1.0", true]],
+    );
+    assert.equal(status.operation, null);
+  }));
+
+test("a verb begins an operation, whose events come from the start and end with its result", () =>
+  withApp(async (app, machine) => {
+    machine.newest = { version: "1.1" };
+    const response = await post(app, "/v1/host/upgrade", "{}");
+    assert.equal(response.status, 202);
+    const { id, state } = await json<Operation>(response);
+    assert.equal(state, "running");
+    const seen = await events(app, id);
+    assert.deepEqual(await events(app, id), seen, "they can be read again");
+    assert.equal(seen.at(-1)?.type, "result");
+    assert.ok(seen.some((event) => event.type === "step" && event.step === "staging 1.1"));
+    const one = await json<Operation>(await app.request(`/v1/operations/${id}`));
+    assert.equal(one.state, "done");
+    assert.equal(one.result?.reboot, "needed");
+    const late = await app.request(`/v1/operations/${id}`, { method: "DELETE" });
+    assert.equal(late.status, errorTable.NOT_CANCELLABLE.status);
+  }));
+
+test("requests that are not as described are refused by name, and begin nothing", () =>
+  withApp(async (app) => {
+    const cases = [
+      ["/v1/host/kargs", '{"append":[1]}', /append\.0 must be string/],
+      ["/v1/host/kargs", '{"appent":["x"]}', /there is no appent in it/],
+      ["/v1/host/kargs", "{", /the body is not JSON/],
+      ["/v1/host/rebase", "{}", /to/],
+      ["/v1/host/upgrade", '{"mode":"now"}', /mode/],
+    ] as const;
+    for (const [path, body, problem] of cases) {
+      const response = await post(app, path, body);
+      assert.equal(response.status, 400, body);
+      const { error } = await json<ErrorResponse>(response);
+      assert.equal(error.code, "REQUEST_INVALID");
+      assert.match(error.message, problem);
+    }
+    const { operations } = await json<OperationsResponse>(await app.request("/v1/operations"));
+    assert.deepEqual(operations, []);
+  }));
+
+test("what is not there is said so, with what to do", () =>
+  withApp(async (app) => {
+    for (const [path, code] of [
+      ["/v1/nothing", "NOT_FOUND"],
+      ["/v1/operations/7", "OPERATION_UNKNOWN"],
+      ["/v1/operations/7/events", "OPERATION_UNKNOWN"],
+      ["/v1/host/diff?from=9.9", "DEPLOYMENT_UNKNOWN"],
+    ] as const) {
+      const response = await app.request(path);
+      assert.equal(response.status, 404, path);
+      const { error } = await json<ErrorResponse>(response);
+      assert.equal(error.code, code);
+      assert.notEqual(error.next, "");
+    }
+  }));
+
+test("it serves on a unix socket that others may not use, and takes over a stale one", () =>
+  withApp(async (app) => {
+    const folder = await mkdtemp(join(tmpdir(), "atoll-api-"));
+    const socketPath = join(folder, "api.sock");
+    try {
+      for (let round = 0; round < 2; round++) {
+        const server = await serve(app, socketPath);
+        assert.equal((await stat(socketPath)).mode & 0o777, 0o660);
+        const body = await new Promise<string>((resolve, reject) => {
+          request({ socketPath, path: "/v1/version" }, (response) => resolve(text(response)))
+            .once("error", reject)
+            .end();
+        });
+        assert.deepEqual(JSON.parse(body), { version: "0.0.0", api: "v1" });
+        await server.stop();
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }));
