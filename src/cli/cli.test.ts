@@ -13,7 +13,7 @@ function program() {
   const { terminal } = recordedTerminal();
   const { signal } = new AbortController();
   const context: CliContext = {
-    ...{ terminal, env: { ATOLL_STATE: "/nonexistent" }, signal, exitWith: () => {} },
+    ...{ terminal, env: { ATOLL_STATE: "/nonexistent" }, signal, sleep: async () => {}, exitWith: () => {} },
     transport: wholeProgram.transport({}, signal),
   };
   return makeProgram(context, wholeProgram);

@@ -1,4 +1,5 @@
 import { enableCompileCache } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { exitCodes } from "../errors.ts";
 import { type CliContext, exitCodeHelp, isHelp, makeCommand } from "./command.ts";
@@ -30,6 +31,7 @@ export async function runCli(words: readonly string[], options: CliOptions): Pro
     terminal,
     env: process.env,
     signal: interrupt.signal,
+    sleep: (milliseconds) => sleep(milliseconds),
     transport: options.transport(process.env, interrupt.signal),
     exitWith: (code) => {
       process.exitCode = code;

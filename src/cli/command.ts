@@ -9,6 +9,8 @@ export interface CliContext {
   readonly env: NodeJS.ProcessEnv;
   /** Fires at the first Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Waits; tests need not. */
+  sleep(milliseconds: number): Promise<void>;
   /** How hosts are reached. */
   readonly transport: HostTransport;
   /** Sets the exit code of a command that did not fail. */

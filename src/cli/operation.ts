@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type HostClient, HostFailure } from "../api/client.ts";
 import type { HostRequests, HostVerb, OperationResult, StatusResponse, TrialState } from "../api/types.ts";
 import { AtollError, hasCode } from "../errors.ts";
@@ -28,7 +27,8 @@ export async function runOperation<V extends HostVerb>(
   };
   context.signal.addEventListener("abort", cancel, { once: true });
   try {
-    const result = (await follow(client, id, progress)) ?? (await findOutcome(connection, id, reboots));
+    const result =
+      (await follow(client, id, progress)) ?? (await findOutcome(context, connection, { id, reboots }));
     progress.done();
     return result;
   } catch (error) {
@@ -71,9 +71,9 @@ const lostMs = 30_000;
 
 /** The outcome of an operation whose events broke off; null when its host is down, as it was told to be. */
 async function findOutcome(
+  context: CliContext,
   connection: Connection,
-  id: string,
-  reboots: boolean,
+  { id, reboots }: { readonly id: string; readonly reboots: boolean },
 ): Promise<OperationResult | null> {
   let state = "running";
   const end = performance.now() + lostMs;
@@ -91,7 +91,7 @@ async function findOutcome(
       if (reboots) return null;
       if (isUnknownOperation(error)) break;
     }
-    await sleep(lookEveryMs);
+    await context.sleep(lookEveryMs);
   }
   throw new AtollError("HOST_OPERATION_LOST", { host: connection.client.name, state });
 }
@@ -126,7 +126,7 @@ export async function waitForVerdict(
       progress.failed();
       throw new AtollError("INTERRUPTED", { step: `waiting for ${name}` });
     }
-    await sleep(lookEveryMs);
+    await context.sleep(lookEveryMs);
     try {
       current ??= await connection.renew();
       const status = await current.client.status();

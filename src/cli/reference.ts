@@ -67,6 +67,12 @@ function idleContext(): CliContext {
       ...{ out: () => {}, err: () => {}, redraw: () => {} },
       ...{ columns: 100, colour: false, live: false, interactive: false },
     },
-    ...{ env: {}, signal, transport: wholeProgram.transport({}, signal), exitWith: () => {} },
+    ...{
+      env: {},
+      signal,
+      sleep: async () => {},
+      transport: wholeProgram.transport({}, signal),
+      exitWith: () => {},
+    },
   };
 }

@@ -117,7 +117,8 @@ function kargsAgainstBooted(deployment: Deployment, status: StatusResponse): str
 
 function signatureText(signature: Signature): string {
   if (signature.valid) {
-    const who = signature.who ?? `key ${signature.keyId ?? "unknown"}`;
+    // gpg shows the address of a key even where it has none.
+    const who = signature.who?.replace(/\s*<>$/, "") ?? `key ${signature.keyId ?? "unknown"}`;
     return `signed by ${who}${signature.signedAt ? `, ${localTime(signature.signedAt)}` : ""}`;
   }
   switch (signature.problem) {

@@ -89,6 +89,17 @@ export async function startOrigin({ lab, toolbox, signal }: LabTools, repository
   });
 }
 
+/** Starts the origin again where the lab has had one; null where it has not. Errors: as `startOrigin`. */
+export async function resumeOrigin(tools: LabTools): Promise<Origin | null> {
+  try {
+    const config: OriginConfig = JSON.parse(await readFile(paths(tools.lab).config, "utf8"));
+    return await startOrigin(tools, config.repository);
+  } catch (error) {
+    if (isSystemError(error, "ENOENT")) return null;
+    throw error;
+  }
+}
+
 /** Stops the origin; false when it did not run. */
 export async function stopOrigin(context: LabContext): Promise<boolean> {
   return locked(context, async () => {

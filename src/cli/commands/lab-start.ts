@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { exitCodes } from "../../errors.ts";
 import { getMachine, startMachine } from "../../lab/machine.ts";
+import { resumeOrigin } from "../../lab/origin.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import { labTools, onlyMachine } from "../lab-tools.ts";
 import { drawProgress } from "../progress.ts";
@@ -19,6 +20,7 @@ export function labStartCommand(context: CliContext): Command {
       return;
     }
     progress.step(`starting ${name}`);
+    await resumeOrigin(tools);
     const { record } = await startMachine(tools, name);
     progress.done();
     const how = record.process?.accelerator === "kvm" ? "with KVM" : "emulated, which is slow";
