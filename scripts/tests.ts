@@ -58,6 +58,16 @@ function testFiles(pattern: string, wanted: readonly string[]): string[] {
   return wanted.length === 0 ? all : all.filter((file) => wanted.some((word) => file.includes(word)));
 }
 
+/** Those that take longest come first, so that no long one runs alone at the end. */
+const longest = ["test/power-cut.test.ts", "test/fallback.test.ts"];
+
+function longestFirst(files: readonly string[]): string[] {
+  return [
+    ...longest.filter((file) => files.includes(file)),
+    ...files.filter((file) => !longest.includes(file)),
+  ];
+}
+
 function report(parts: readonly Part[]): number {
   say("");
   for (const part of parts) {
@@ -123,7 +133,7 @@ async function machineTests(files: readonly string[], signal: AbortSignal): Prom
   const state = await mkdtemp(join(tmpdir(), "atoll-test-"));
   process.env.ATOLL_STATE = state;
   try {
-    return await nodeTests(files, { isolation: "process", concurrency: 2, signal }, sayResult);
+    return await nodeTests(longestFirst(files), { isolation: "process", concurrency: 2, signal }, sayResult);
   } finally {
     // Tests remove their machines; those of a run that was interrupted are left, as QEMU outlives its starter.
     const lab = labDirectory();

@@ -100,8 +100,8 @@ export async function openTestBed(name: string): Promise<TestBed> {
 
 /** OSTree itself writes to the read-only /sysroot in a mount namespace of its own; `ostree config` does not. */
 function followRemote(url: string): string {
-  const config = `ostree config --repo=/ostree/repo set 'remote "atoll".url' ${url}`;
-  return `unshare --mount sh -euc "mount -o remount,rw /sysroot; $0" "${config.replaceAll('"', '\\"')}"; sync`;
+  const change = `mount -o remount,rw /sysroot; ostree config --repo=/ostree/repo set "$1" "$2"`;
+  return `unshare --mount sh -euc '${change}' sh 'remote "atoll".url' ${url} && sync`;
 }
 
 async function createMachine(

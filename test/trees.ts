@@ -183,6 +183,8 @@ export const faults = {
       content: "#!/bin/sh\necho 'the test says no'\nexit 1\n",
       mode: 0o755,
     },
+    // It will not change its mind: no need to ask for a whole minute.
+    "usr/lib/atoll/atoll.yaml": { content: "health: { grace: 1s }\n" },
   },
   /** The daemon ends whenever it starts; the deadline, kept short here, is what is left. */
   noDaemon: {
