@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { openRepository } from "../src/compose/repository.ts";
+import { readReleases } from "../src/compose/repository.ts";
 import { openSigningKey } from "../src/compose/signing.ts";
 import type { TreeRepository } from "../test/trees.ts";
 import type { BenchContext } from "./harness.ts";
@@ -17,7 +17,7 @@ export async function openGround(context: BenchContext): Promise<Ground> {
   const { toolbox, state, signal } = context;
   const { repository: path, ref, checksum, version } = await context.composed();
   const key = await openSigningKey(join(state, "keys"), { toolbox, signal });
-  const releases = await (await openRepository(path, key, { toolbox, signal })).releases(ref);
+  const releases = await readReleases(path, ref, { toolbox, signal });
   const release = releases.find((each) => each.checksum === checksum);
   if (!release) throw new Error(`${path} does not have ${checksum} on ${ref}`);
   const signer = { home: key.home, keyId: key.id };

@@ -159,6 +159,18 @@ export const errorTable = define({
     text: "{folder} names the signing key {id}, but its secret half is not there",
     next: "restore the folder from a backup; to start anew with another key remove it, and install machines afresh",
   },
+  RELEASE_UNKNOWN: {
+    status: 404,
+    exit: exitCodes.usage,
+    text: "{repository}: {problem} {name}",
+    next: "name one by its version or its checksum; the newest are {known}",
+  },
+  RELEASE_UNDESCRIBED: {
+    status: 409,
+    exit: exitCodes.refused,
+    text: "the commit {checksum} ({version}) does not list its packages",
+    next: "compare trees that `atoll compose` made; `ostree diff` compares the files of any two",
+  },
   WRITE_LOG_INVALID: {
     status: 500,
     exit: exitCodes.failed,

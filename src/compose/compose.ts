@@ -8,7 +8,7 @@ import { openBase, treesPath } from "./base.ts";
 import { hashInputs } from "./inputs.ts";
 import { type Lock, writeLock } from "./lock.ts";
 import { commitMetadata, type TreeName } from "./metadata.ts";
-import { openRepository, type Release, type Repository } from "./repository.ts";
+import { openRepository, type Release, type Repository, readMetadata, readReleases } from "./repository.ts";
 import { type LockState, settleLock } from "./settle-lock.ts";
 import type { ShapePlan } from "./shape.ts";
 import { openSigningKey, type SigningKey } from "./signing.ts";
@@ -92,7 +92,7 @@ interface Composing extends Omit<ComposeOptions, "treefile" | "version"> {
 async function composeLocked(composing: Composing): Promise<ComposeResult> {
   const { treefile, repository, key } = composing;
   const ref = `atoll/x86_64/${treefile.stream}`;
-  const releases = await repository.releases(ref);
+  const releases = await readReleases(repository.path, ref, composing);
   const { lock } = composing;
   const inputs = await hashInputs(treefile, lock.value, await readFile(key.publicKey));
   const given = composing.version ?? treefile.version;
@@ -110,9 +110,13 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
   });
   const [newest] = releases;
   if (newest && (given === null || given === newest.version)) {
-    const before = await repository.metadata(newest.checksum, "atoll.inputs");
+    const before = await readMetadata(repository.path, newest.checksum, "atoll.inputs", composing);
     if (before === inputs) {
-      return result(newest, (await repository.metadata(newest.checksum, "atoll.tree-id")) ?? "", true);
+      return result(
+        newest,
+        (await readMetadata(repository.path, newest.checksum, "atoll.tree-id", composing)) ?? "",
+        true,
+      );
     }
   }
   const ids = await pinnedIds(treefile, lock);

@@ -34,16 +34,59 @@ export interface CommitInput {
 /** An OSTree repository of the kind that machines pull from (mode archive), with its signing key. */
 export interface Repository {
   readonly path: string;
-  /** Releases of `ref`, the newest first; none when it does not exist. */
-  releases(ref: string): Promise<Release[]>;
-  /** A text of a commit's metadata, or null. */
-  metadata(commit: string, key: string): Promise<string | null>;
   /** Commits a tree, signed; gives its checksum. Nobody sees it before `publish`. */
   commit(input: CommitInput): Promise<string>;
   /** Makes the delta between two commits, unless it is there. */
   delta(from: string, to: string): Promise<void>;
   /** Writes and signs the summary: what machines read first. */
   publish(): Promise<void>;
+}
+
+interface ReadOptions {
+  readonly toolbox: Toolbox;
+  readonly signal?: AbortSignal;
+}
+
+/** Refs of the repository at `path`. Errors: COMMAND_FAILED, INTERRUPTED. */
+export async function readRefs(path: string, options: ReadOptions): Promise<string[]> {
+  const refs = await readOstree(path, ["refs", "--list"], options);
+  return refs.split("\n").filter((ref) => ref !== "");
+}
+
+/** Releases of `ref`, the newest first; none when it does not exist. Errors: COMMAND_FAILED, INTERRUPTED. */
+export async function readReleases(path: string, ref: string, options: ReadOptions): Promise<Release[]> {
+  const refs = await readRefs(path, options);
+  return refs.includes(ref) ? parseLog(await readOstree(path, ["log", ref], options)) : [];
+}
+
+/** A text of a commit's metadata, or null when it has none of that name. Errors: INTERRUPTED. */
+export async function readMetadata(
+  path: string,
+  commit: string,
+  name: string,
+  options: ReadOptions,
+): Promise<string | null> {
+  try {
+    return parseGvariantString(
+      await readOstree(path, ["show", `--print-metadata-key=${name}`, commit], options),
+    );
+  } catch (error) {
+    if (hasCode(error, "COMMAND_FAILED")) return null;
+    throw error;
+  }
+}
+
+async function readOstree(
+  path: string,
+  [verb, ...words]: [string, ...string[]],
+  { toolbox, signal }: ReadOptions,
+): Promise<string> {
+  const { stdout } = await toolbox.run(["ostree", verb, `--repo=${path}`, ...words], {
+    step: "reading the repository",
+    binds: [path],
+    ...(signal && { signal }),
+  });
+  return stdout.trim();
 }
 
 /** Opens the repository in folder `path`, made when absent. Errors: COMMAND_FAILED, INTERRUPTED. */
@@ -67,26 +110,6 @@ export async function openRepository(
     await ostree("making the repository", "init", repo, "--mode=archive");
   return {
     path,
-    releases: async (ref) => {
-      const refs = await ostree("reading the repository", "refs", repo, "--list");
-      if (!refs.split("\n").includes(ref)) return [];
-      return parseLog(await ostree("reading the repository", "log", repo, ref));
-    },
-    metadata: async (commit, name) => {
-      try {
-        const text = await ostree(
-          "reading the repository",
-          "show",
-          repo,
-          `--print-metadata-key=${name}`,
-          commit,
-        );
-        return parseGvariantString(text.trim());
-      } catch (error) {
-        if (hasCode(error, "COMMAND_FAILED")) return null;
-        throw error;
-      }
-    },
     commit: async (input) => {
       const content = await ostree(
         "committing the tree",
