@@ -329,7 +329,9 @@ export async function stopMachine(
       const wait = Math.min(pressAgainMs, end - performance.now());
       if (await waitForEnd(record.process, wait, context.signal)) return "powered-off";
     }
-    await signalProcess(record.process, "SIGKILL");
+    // QEMU closes its files in order when it is told to quit; it is killed only if it does not.
+    await askQemu(files.monitorSocket, "quit", { machine: name }).catch(() => {});
+    if (!(await waitForEnd(record.process, 10_000))) await signalProcess(record.process, "SIGKILL");
     await waitForEnd(record.process, 10_000);
     return "forced";
   });
@@ -343,15 +345,6 @@ export async function killMachine(context: LabContext, name: string): Promise<bo
     if (killed && record.process) await waitForEnd(record.process, 10_000);
     await closeConnection(files);
     return killed;
-  });
-}
-
-/** Presses the reset button. Errors: LAB_NO_MACHINE, LAB_NOT_RUNNING, LAB_MONITOR_FAILED. */
-export async function resetMachine(context: LabContext, name: string): Promise<void> {
-  await locked(context, name, async () => {
-    const { files, running } = await getMachine(context.lab, name);
-    if (!running) throw new AtollError("LAB_NOT_RUNNING", { name });
-    await askQemu(files.monitorSocket, "system_reset", { machine: name });
   });
 }
 

@@ -56,7 +56,7 @@ test("a QEMU that closes the connection as it quits has quit; for anything else 
   };
   await withQemu(closing, async (path) => {
     await askQemu(path, "quit", { machine: "box" });
-    await assert.rejects(askQemu(path, "system_reset", { machine: "box" }), (error) =>
+    await assert.rejects(askQemu(path, "system_powerdown", { machine: "box" }), (error) =>
       hasCode(error, "LAB_MONITOR_FAILED"),
     );
   });
@@ -67,12 +67,12 @@ test("refusals and missing sockets name the machine and the command", async () =
     (_command, socket) => void socket.write('{"error": {"class": "GenericError", "desc": "no"}}\n'),
     async (path) => {
       await assert.rejects(
-        askQemu(path, "stop", { machine: "box" }),
-        (error) => hasCode(error, "LAB_MONITOR_FAILED") && /box.*stop/.test(error.message),
+        askQemu(path, "system_powerdown", { machine: "box" }),
+        (error) => hasCode(error, "LAB_MONITOR_FAILED") && /box.*system_powerdown/.test(error.message),
       );
     },
   );
-  await assert.rejects(askQemu("/nonexistent/qmp", "stop", { machine: "box" }), (error) =>
+  await assert.rejects(askQemu("/nonexistent/qmp", "system_powerdown", { machine: "box" }), (error) =>
     hasCode(error, "LAB_MONITOR_FAILED"),
   );
 });

@@ -51,7 +51,7 @@ async function converse(socket: Socket, command: string, { signal }: MonitorOpti
   });
   try {
     // QMP: greeting; qmp_capabilities and its reply; then commands. Events may come at any time between.
-    const steps = command === "qmp_capabilities" ? [command] : ["qmp_capabilities", command];
+    const steps = ["qmp_capabilities", command];
     for await (const line of createInterface({ input: socket })) {
       const message = parseMessage(line);
       if ("event" in message) continue;
