@@ -6,6 +6,7 @@ import { run as runTestFiles } from "node:test";
 import { inspect } from "node:util";
 import { asAtollError } from "../src/errors.ts";
 import { killMachine, listMachines } from "../src/lab/machine.ts";
+import { stopOrigin } from "../src/lab/origin.ts";
 import { labDirectory } from "../src/lab/record.ts";
 import { projectRoot } from "../src/paths.ts";
 import { run } from "../src/process.ts";
@@ -135,11 +136,16 @@ async function machineTests(files: readonly string[], signal: AbortSignal): Prom
   try {
     return await nodeTests(longestFirst(files), { isolation: "process", concurrency: 2, signal }, sayResult);
   } finally {
-    // Tests remove their machines; those of a run that was interrupted are left, as QEMU outlives its starter.
-    const lab = labDirectory();
-    for (const { record } of await listMachines(lab)) await killMachine({ lab }, record.name);
+    // Tests remove what they start; a run that was interrupted leaves it, as machines outlive what started them.
+    for (const lab of [labDirectory(), labDirectory({ ATOLL_STATE: join(state, "start") })])
+      await endLab(lab);
     await rm(state, { recursive: true, force: true });
   }
+}
+
+async function endLab(lab: string): Promise<void> {
+  for (const { record } of await listMachines(lab)) await killMachine({ lab }, record.name);
+  await stopOrigin({ lab });
 }
 
 interface NodeTestOptions {
