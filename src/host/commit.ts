@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError, isSystemError } from "../errors.ts";
-import { decodeVariant, type GDictionary, type GValue } from "./gvariant.ts";
+import { decodeVariant, type GDictionary, type GValue } from "../gvariant.ts";
 import type { PackageVersion } from "./model.ts";
 
 /** One object that a commit holds, from its `ostree.sizes`. */

@@ -2,9 +2,9 @@
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { AtollError, isSystemError } from "../errors.ts";
+import { decodeVariant } from "../gvariant.ts";
 import { bootIdOf, ownedArguments, parseTreeId } from "./boot-id.ts";
 import { type Commit, readCommit } from "./commit.ts";
-import { decodeVariant } from "./gvariant.ts";
 import type { Deployment, Remote } from "./model.ts";
 
 /** Everything about a deployment but who signed it, which takes GPG to say. */

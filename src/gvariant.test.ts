@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { hasCode } from "../errors.ts";
+import { hasCode } from "./errors.ts";
 import { decodeVariant } from "./gvariant.ts";
 
 test("reads what GLib's specification gives as examples", () => {

@@ -3,7 +3,7 @@
  * (GLib, "GVariant Serialization Format"). Little endian, as on every machine that Atoll runs on.
  * Reading the files costs nothing; asking `ostree` for each field costs a process each.
  */
-import { AtollError } from "../errors.ts";
+import { AtollError } from "./errors.ts";
 
 /** A decoded value. `ay` becomes a Buffer, a dictionary a Map, a variant the value in it. */
 export type GValue = boolean | number | bigint | string | Buffer | readonly GValue[] | GDictionary;
