@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { type Static, Type } from "typebox";
 import Value from "typebox/value";
-import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { AtollError, isSystemError } from "../errors.ts";
 
 const duration = Type.String({ pattern: "^[0-9]+(s|min|h|d)$" });
@@ -101,7 +101,10 @@ export function parseConfig(file: string, text: string): ConfigFile {
     (a, b) => depth(b.instancePath) - depth(a.instancePath),
   );
   const keys = first?.instancePath.split("/").slice(1) ?? [];
-  throw invalid(offsetOf(document, keys), explain(keys, first?.keyword ?? "", first?.message ?? ""));
+  throw invalid(
+    offsetOf(document, keys, first?.keyword === "boolean"),
+    explain(keys, first?.keyword ?? "", first?.message ?? ""),
+  );
 }
 
 function depth(path: string): number {
@@ -111,13 +114,26 @@ function depth(path: string): number {
 function explain(keys: readonly string[], keyword: string, message: string): string {
   const name = keys.join(".");
   if (keyword === "boolean") return `there is no key "${name}"`;
-  if (name === "update.url") return "update.url must begin with http://, https:// or file://";
-  if (keyword === "pattern") return `${name} must be a duration such as 90s, 5min, 6h or 1d`;
-  return name === "" ? message : `${name} ${message}`;
+  const wanted = wantedValues[keys.slice(0, 2).join(".")];
+  return wanted === undefined || keyword === "type"
+    ? `${name} ${message}`.trim()
+    : `${name} must be ${wanted}`;
 }
 
-/** Where the value, or for an unknown key the key, begins in the text. */
-function offsetOf(document: Document, keys: readonly string[]): number {
+/** What each key takes, where the schema's own words would not help. */
+const wantedValues: Readonly<Record<string, string>> = {
+  "health.start-limit": "a duration such as 90s, 5min, 6h or 1d",
+  "health.grace": "a duration such as 90s, 5min, 6h or 1d",
+  "health.script-limit": "a duration such as 90s, 5min, 6h or 1d",
+  "health.skip": "one of units, storage, network, containers",
+  "health.free-percent": "at most 50",
+  "update.check": "a duration such as 90s, 5min, 6h or 1d, or never",
+  "update.reserve-percent": "at most 50",
+  "update.url": "an address that begins with http://, https:// or file://",
+};
+
+/** Where the value under `keys` begins in the text, or where its key does. */
+function offsetOf(document: Document, keys: readonly string[], ofKey: boolean): number {
   let node: unknown = document.contents;
   let offset = 0;
   for (const key of keys) {
@@ -126,10 +142,10 @@ function offsetOf(document: Document, keys: readonly string[]): number {
       if (pair && isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
       node = pair?.value;
     } else {
-      break;
+      node = isSeq(node) ? node.items[Number(key)] : undefined;
     }
   }
-  return isNode(node) && !isMap(node) ? (node.range?.[0] ?? offset) : offset;
+  return isNode(node) && !ofKey ? (node.range?.[0] ?? offset) : offset;
 }
 
 /** `90s`, `5min`, `6h`, `1d` in milliseconds. */

@@ -77,7 +77,7 @@ export function branchOf(
 
 /** `to` as `remote:ref`: a stream or a ref is on the remote that `origin` is on. Errors: NO_REMOTE, USAGE. */
 export function rebasedOrigin(origin: string | null, to: string): string {
-  if (!/^[\w.:/-]+$/.test(to))
+  if (!/^\w[\w.:/-]*$/.test(to))
     throw new AtollError("USAGE", { problem: `"${to}" names no branch`, help: "atoll host rebase --help" });
   if (to.includes(":")) return to;
   const [, remote, ref] = /^([^:]+):(.+)$/.exec(origin ?? "") ?? [];
