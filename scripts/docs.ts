@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { openApiDocument } from "../src/api/openapi.ts";
 import { routes } from "../src/api/routes.ts";
 import { cliReference } from "../src/cli/reference.ts";
+import { treefileJsonSchema } from "../src/compose/treefile-schema.ts";
 import { errorTable } from "../src/errors.ts";
 import { projectRoot } from "../src/paths.ts";
 
@@ -44,4 +45,5 @@ export function writeReferences(): void {
   writeFileSync(openApiReferencePath, openApiReference());
   writeFileSync(errorsReferencePath, errorsReference());
   writeFileSync(cliReferencePath, cliReference());
+  writeFileSync(join(projectRoot, "docs", "reference", "treefile.schema.json"), treefileJsonSchema());
 }

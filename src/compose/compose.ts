@@ -96,7 +96,12 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
   const { lock } = composing;
   const inputs = await hashInputs(treefile, lock.value, await readFile(key.publicKey));
   const given = composing.version ?? treefile.version;
-  const result = (release: Release, treeId: string, unchanged: boolean): ComposeResult => ({
+  const result = (
+    release: Release,
+    treeId: string,
+    unchanged: boolean,
+    more: readonly string[] = [],
+  ): ComposeResult => ({
     ...{
       checksum: release.checksum,
       version: release.version,
@@ -106,7 +111,11 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
       unchanged,
     },
     lock: { file: lock.file, written: lock.fresh, packages: lock.value.packages.length },
-    ...{ kernelArguments: treefile.kernelArguments, publicKey: key.publicKey, notes: composing.notes },
+    ...{
+      kernelArguments: treefile.kernelArguments,
+      publicKey: key.publicKey,
+      notes: [...composing.notes, ...more],
+    },
   });
   const [newest] = releases;
   if (newest && (given === null || given === newest.version)) {
@@ -140,7 +149,8 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
       metadata: await commitMetadata(treefile, lock.value, inputs, tree),
     });
     await publish(composing, releases, checksum);
-    return result({ checksum, version, timestamp }, tree.id, false);
+    const idle = made.idle.map((rule) => `nothing in the tree matches the \`remove\` rule ${rule}`);
+    return result({ checksum, version, timestamp }, tree.id, false, idle);
   } finally {
     await composing.toolbox.run(["rm", "-rf", work], { step: "tidying up" });
   }

@@ -38,8 +38,23 @@ export interface Repository {
   commit(input: CommitInput): Promise<string>;
   /** Makes the delta between two commits, unless it is there. */
   delta(from: string, to: string): Promise<void>;
-  /** Writes and signs the summary: what machines read first. */
+  /** Drops deltas that lead to no ref's newest commit; writes and signs the summary, which is what machines read first. */
   publish(): Promise<void>;
+}
+
+/** Nobody is led to a release that is not the newest: a machine that asks for such a one by name pulls its files. */
+async function dropOldDeltas(
+  path: string,
+  ostree: (step: string, ...words: string[]) => Promise<string>,
+): Promise<void> {
+  const step = "dropping old deltas";
+  const repo = `--repo=${path}`;
+  const refs = (await ostree(step, "refs", repo, "--list")).split("\n").filter((ref) => ref !== "");
+  const newest = new Set(await Promise.all(refs.map((ref) => ostree(step, "rev-parse", repo, ref))));
+  for (const delta of (await ostree(step, "static-delta", "list", repo)).split("\n")) {
+    const to = /^[0-9a-f]{64}-([0-9a-f]{64})$/.exec(delta)?.[1];
+    if (to !== undefined && !newest.has(to)) await ostree(step, "static-delta", "delete", repo, delta);
+  }
 }
 
 interface ReadOptions {
@@ -160,6 +175,7 @@ export async function openRepository(
       );
     },
     publish: async () => {
+      await dropOldDeltas(path, ostree);
       await ostree("signing the summary", "summary", repo, "--update", ...signed);
       await closeAgent(key.home, toolbox);
     },

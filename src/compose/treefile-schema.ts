@@ -131,3 +131,9 @@ export const TreefileSchema = Type.Object(
 );
 
 export type TreefileDocument = Type.Static<typeof TreefileSchema>;
+
+/** docs/reference/treefile.schema.json: for editors that check YAML while one writes. */
+export function treefileJsonSchema(): string {
+  const dialect = { $schema: "https://json-schema.org/draft/2020-12/schema" };
+  return `${JSON.stringify({ ...dialect, ...TreefileSchema }, null, 2)}\n`;
+}
