@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Type from "typebox";
 import { getMachine, killMachine, type LabTools, removeMachine, stopMachine } from "../src/lab/machine.ts";
-import { labDirectory } from "../src/lab/record.ts";
 import { labTarget, sshRun } from "../src/lab/ssh.ts";
+import { labDirectory } from "../src/paths.ts";
 import { defineBench, median, repeat } from "./harness.ts";
 import { makeHostImage, makeMachine, type Start, startTimed } from "./machines.ts";
 import { makePlainDebian } from "./plain-debian.ts";
@@ -47,30 +47,23 @@ export const boot = defineBench({
       debian: await makePlainDebian(context),
     };
     try {
-      const start = async (name: "atoll" | "debian"): Promise<Start> => {
-        await stopMachine(tools, name);
-        progress.step(`starting ${name}`);
-        return startTimed(tools, name);
-      };
       await makeMachine(tools, "atoll", images.atoll);
       await makeMachine(tools, "debian", images.debian);
-      const firstDebian = await start("debian");
-      await stopMachine(tools, "debian");
-      const firstAtoll = await start("atoll");
-      await stopMachine(tools, "atoll");
-      const rounds = await repeat(turns, async () => {
-        const debian = await start("debian");
-        await stopMachine(tools, "debian");
-        const atoll = await start("atoll");
-        await stopMachine(tools, "atoll");
-        return { debian, atoll };
-      });
-      await start("atoll");
+      const cycle = async (name: "atoll" | "debian"): Promise<Start> => {
+        progress.step(`starting ${name}`);
+        const start = await startTimed(tools, name);
+        await stopMachine(tools, name);
+        return start;
+      };
+      const round = async () => ({ debian: await cycle("debian"), atoll: await cycle("atoll") });
+      const first = await round();
+      const later = await repeat(turns, round);
+      await startTimed(tools, "atoll");
       const { record } = await getMachine(tools.lab, "atoll");
       return {
         accelerator: record.process?.accelerator ?? "none",
-        atoll: { first: firstAtoll, later: rounds.map(({ atoll }) => atoll) },
-        debian: { first: firstDebian, later: rounds.map(({ debian }) => debian) },
+        atoll: { first: first.atoll, later: later.map(({ atoll }) => atoll) },
+        debian: { first: first.debian, later: later.map(({ debian }) => debian) },
         daemon: await watchIdle(tools, "atoll"),
       };
     } finally {

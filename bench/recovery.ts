@@ -1,6 +1,6 @@
 import Type from "typebox";
 import type { LabTools } from "../src/lab/machine.ts";
-import { labDirectory } from "../src/lab/record.ts";
+import { labDirectory } from "../src/paths.ts";
 import { TestMachine } from "../test/machine.ts";
 import { deriveTree, faults, publish } from "../test/trees.ts";
 import { defineBench, secondsSince } from "./harness.ts";

@@ -7,8 +7,7 @@ import { inspect } from "node:util";
 import { asAtollError } from "../src/errors.ts";
 import { killMachine, listMachines } from "../src/lab/machine.ts";
 import { stopOrigin } from "../src/lab/origin.ts";
-import { labDirectory } from "../src/lab/record.ts";
-import { projectRoot } from "../src/paths.ts";
+import { labDirectory, projectRoot } from "../src/paths.ts";
 import { run } from "../src/process.ts";
 
 /**

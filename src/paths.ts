@@ -13,3 +13,8 @@ export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
 export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return env.ATOLL_STATE ?? join(env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "atoll");
 }
+
+/** Where the lab keeps its machines, its key and its origin. */
+export function labDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  return join(stateDirectory(env), "lab");
+}

@@ -3,8 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { killMachine, listMachines } from "../src/lab/machine.ts";
-import { labDirectory } from "../src/lab/record.ts";
-import { projectRoot, stateDirectory } from "../src/paths.ts";
+import { labDirectory, projectRoot, stateDirectory } from "../src/paths.ts";
 import { type RunResult, run } from "../src/process.ts";
 
 /** A stranger's first ten minutes: the main job, then the first change. */

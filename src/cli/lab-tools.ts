@@ -1,8 +1,7 @@
 import { openToolbox } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { type LabContext, type LabTools, listMachines } from "../lab/machine.ts";
-import { labDirectory } from "../lab/record.ts";
-import { cacheDirectory } from "../paths.ts";
+import { cacheDirectory, labDirectory } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import type { CliContext } from "./command.ts";
 

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { hostClient } from "../api/client.ts";
 import { AtollError } from "../errors.ts";
 import { listMachines } from "../lab/machine.ts";
-import { labDirectory } from "../lab/record.ts";
 import { closeConnection, labTarget, openApiSocket, type SshTarget } from "../lab/ssh.ts";
-import { stateDirectory } from "../paths.ts";
+import { labDirectory, stateDirectory } from "../paths.ts";
 import {
   type Connection,
   type HostTransport,

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import Type from "typebox";
 import Value from "typebox/value";
 import { AtollError, isSystemError } from "../errors.ts";
-import { stateDirectory } from "../paths.ts";
 
 /**
  * What the lab knows of one machine: `machine.json` in the machine's own folder. Whether it runs is not written down
@@ -41,11 +40,6 @@ const machineRecord = Type.Object({
 });
 
 export type MachineRecord = Type.Static<typeof machineRecord>;
-
-/** Where the lab keeps its machines, its key and its origin. */
-export function labDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return join(stateDirectory(env), "lab");
-}
 
 /** The files of one machine. */
 export interface MachineFiles {

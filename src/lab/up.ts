@@ -6,6 +6,7 @@ import { buildImage } from "../compose/image.ts";
 import { openToolbox } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
+import { labDirectory } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import {
   createMachine,
@@ -20,7 +21,6 @@ import {
 import { findOrigin, type Origin, pushImage, startOrigin, stopOrigin } from "./origin.ts";
 import { installPrerequisites } from "./prerequisites.ts";
 import type { Firmware } from "./qemu.ts";
-import { labDirectory } from "./record.ts";
 import { makeSampleImage, samplePort, sampleQuadlet } from "./sample.ts";
 import { labKey } from "./ssh.ts";
 import { waitForPage, waitUntilJudged } from "./wait.ts";

@@ -3,7 +3,7 @@ import { createConnection } from "node:net";
 import type { Command } from "commander";
 import { AtollError } from "../../errors.ts";
 import { getMachine, type Machine } from "../../lab/machine.ts";
-import { labDirectory } from "../../lab/record.ts";
+import { labDirectory } from "../../paths.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import { onlyMachine } from "../lab-tools.ts";
 

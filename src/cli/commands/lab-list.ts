@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { listMachines, type Machine } from "../../lab/machine.ts";
-import { labDirectory } from "../../lab/record.ts";
+import { labDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
 import { duration, json, table } from "../output.ts";
 

@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import type { Command } from "commander";
 import { exitCodes, isSystemError } from "../../errors.ts";
 import { getMachine } from "../../lab/machine.ts";
-import { labDirectory } from "../../lab/record.ts";
+import { labDirectory } from "../../paths.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import { onlyMachine } from "../lab-tools.ts";
 

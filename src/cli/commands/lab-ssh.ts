@@ -3,8 +3,8 @@ import { once } from "node:events";
 import type { Command } from "commander";
 import { AtollError, exitCodes } from "../../errors.ts";
 import { getMachine } from "../../lab/machine.ts";
-import { labDirectory } from "../../lab/record.ts";
 import { labTarget, sshCommand } from "../../lab/ssh.ts";
+import { labDirectory } from "../../paths.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import { onlyMachine } from "../lab-tools.ts";
 

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import type { Command } from "commander";
-import { labDirectory } from "../../lab/record.ts";
+import { labDirectory } from "../../paths.ts";
 import { type CliContext, makeCommand } from "../command.ts";
 import type { Completions } from "./completion.ts";
 import { labConsoleCommand } from "./lab-console.ts";
