@@ -13,7 +13,11 @@ const written = Buffer.from(
 const type = "(a{sv}aya(say)sstayay)";
 
 const size: fc.Arbitrary<ObjectSize> = fc.record({
-  checksum: fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 }),
+  checksum: fc.string({
+    unit: fc.constantFrom(..."0123456789abcdef".split("")),
+    minLength: 64,
+    maxLength: 64,
+  }),
   archived: fc.nat(),
   unpacked: fc.nat(),
   kind: fc.constantFrom("file" as const, "dirtree" as const, "dirmeta" as const),
@@ -24,7 +28,9 @@ describe("withMetadata", () => {
   test("adds entries at the end and leaves all else as it was", () => {
     fc.assert(
       fc.property(
-        fc.dictionary(fc.string({ unit: fc.constantFrom(..."abc.-"), minLength: 1 }), text, { maxKeys: 5 }),
+        fc.dictionary(fc.string({ unit: fc.constantFrom(..."abc.-".split("")), minLength: 1 }), text, {
+          maxKeys: 5,
+        }),
         fc.array(size, { maxLength: 300 }),
         (strings, sizes) => {
           const [metadata, ...rest] = fields(withMetadata(written, { strings, sizes }));

@@ -16,7 +16,7 @@ import {
 import { chooseLock, type LockState } from "./settle-lock.ts";
 import { readTreefile } from "./treefile.ts";
 
-const word = fc.string({ unit: fc.constantFrom(..."abz09+.-~:"), minLength: 1, maxLength: 12 });
+const word = fc.string({ unit: fc.constantFrom(..."abz09+.-~:".split("")), minLength: 1, maxLength: 12 });
 const locked: fc.Arbitrary<LockedPackage> = fc.record(
   {
     ...{
@@ -29,7 +29,11 @@ const locked: fc.Arbitrary<LockedPackage> = fc.record(
     archive: fc.constantFrom("main" as const, "security" as const),
     path: fc.constant("pool/main/b/bash/bash_5.2_amd64.deb"),
     size: fc.integer({ min: 1, max: 1e9 }),
-    sha256: fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 }),
+    sha256: fc.string({
+      unit: fc.constantFrom(..."0123456789abcdef".split("")),
+      minLength: 64,
+      maxLength: 64,
+    }),
   },
   { noNullPrototype: true },
 );

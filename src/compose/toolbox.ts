@@ -180,8 +180,10 @@ const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /**
  * Mounts `from to` pairs up to `--` under the root, then becomes the program. Folders of the computer come before
  * /dev, /proc and /sys: the cache holds the toolbox itself, and a recursive bind of it must not find those inside.
+ * The caller's umask must not show in what is made.
  */
 const enterScript = `
+umask 022
 export PATH=${path}
 root=$1 cwd=$2; shift 2
 while [ "$1" != -- ]; do

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, copyFile, mkdir, readFile, rename } from "node:fs/promises";
+import { access, chmod, copyFile, mkdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
@@ -127,7 +127,9 @@ async function placeInitramfs(
     await buildInitramfs({ root, kernelVersion, output, toolbox, modules, ...(signal && { signal }) });
     await rename(output, kept);
   }
-  await copyFile(kept, join(root, "usr/lib/modules", kernelVersion, "initramfs.img"));
+  const placed = join(root, "usr/lib/modules", kernelVersion, "initramfs.img");
+  await copyFile(kept, placed);
+  await chmod(placed, 0o644);
 }
 
 async function exists(path: string): Promise<boolean> {
