@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BenchContext } from "../bench/harness.ts";
 import { benches, writePage, writeResult } from "../bench/page.ts";
@@ -63,8 +63,10 @@ async function inScratch(signal: AbortSignal, work: (context: BenchContext) => P
   try {
     await work({ toolbox, cache, state, scratch, progress: printed, signal, composed });
   } finally {
-    // When not root, what it made belongs to subordinate ids, which only the toolbox can remove.
-    await toolbox.run(["rm", "-rf", scratch], { step: "tidying up" });
+    // When not root, what it made belongs to subordinate ids, which only the toolbox can remove; but there the state
+    // directory is a mount, which cannot go.
+    await toolbox.run(["find", scratch, "-mindepth", "1", "-delete"], { step: "tidying up", accept: [0, 1] });
+    await rm(scratch, { recursive: true });
   }
 }
 
