@@ -1,4 +1,4 @@
-import { type IncomingMessage, request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { AtollError } from "../errors.ts";
 import type {
@@ -115,12 +115,14 @@ function isError(value: object): value is ErrorResponse {
   return "error" in value && !("id" in value) && !("type" in value);
 }
 
-function send(
+async function send(
   options: ClientOptions,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<IncomingMessage> {
+  // Loaded here: it takes longer to load than a command that asks no host takes in all.
+  const { request } = await import("node:http");
   return new Promise((resolve, reject) => {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const call = request(

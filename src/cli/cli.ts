@@ -1,4 +1,3 @@
-import { enableCompileCache } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { exitCodes } from "../errors.ts";
@@ -23,7 +22,6 @@ const sameWishMs = 300;
  * the exit code. The first Ctrl-C or SIGTERM interrupts the work, which tidies up; the second one ends the process.
  */
 export async function runCli(words: readonly string[], options: CliOptions): Promise<void> {
-  enableCompileCache();
   const interrupt = new AbortController();
   onInterrupt(interrupt);
   const terminal = processTerminal();

@@ -2,8 +2,6 @@ import { spawn } from "node:child_process";
 import { mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import Type from "typebox";
-import Value from "typebox/value";
 import type { Toolbox } from "../compose/toolbox.ts";
 import { AtollError, isSystemError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
@@ -11,24 +9,15 @@ import { lastLines } from "../process.ts";
 import type { LabContext, LabTools } from "./machine.ts";
 import { freePort } from "./ports.ts";
 import { identify, isRunning, type ProcessIdentity, signalProcess, waitForEnd } from "./running.ts";
+import type { OriginRecord } from "./schemas.ts";
+
+/**
+ * What serves the lab's machines their trees and images: a process of its own, which goes on when the command that
+ * started it has ended.
+ */
 
 /** This computer as QEMU's user network shows it to every machine. */
 const thisComputer = "10.0.2.2";
-
-/**
- * What serves the lab's machines: a process of its own, which goes on when the command that started it has ended. Its
- * ports never change once chosen: machines remember where they get their updates.
- */
-const originRecord = Type.Object({
-  httpPort: Type.Integer(),
-  registryPort: Type.Integer(),
-  process: Type.Union([
-    Type.Null(),
-    Type.Object({ pid: Type.Integer(), startTicks: Type.Integer(), bootId: Type.String() }),
-  ]),
-});
-
-type OriginRecord = Type.Static<typeof originRecord>;
 
 export interface Origin {
   /** Of the OSTree repository, as machines see it. */
@@ -128,9 +117,9 @@ async function describeOrigin(record: OriginRecord): Promise<Origin> {
 async function readOrigin(lab: string): Promise<OriginRecord> {
   const { record: file, directory } = paths(lab);
   try {
-    const value: unknown = JSON.parse(await readFile(file, "utf8"));
-    if (Value.Check(originRecord, value)) return value;
-    throw new AtollError("LAB_RECORD_INVALID", { file, problem: "it has other fields" });
+    const text = await readFile(file, "utf8");
+    const { originRecord, parseAs } = await import("./schemas.ts");
+    return parseAs(originRecord, text, file);
   } catch (error) {
     if (!isSystemError(error, "ENOENT")) throw error;
   }

@@ -4,14 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { hasCode } from "../errors.ts";
-import {
-  checkName,
-  type MachineRecord,
-  machineNames,
-  parseRecord,
-  readRecord,
-  writeRecord,
-} from "./record.ts";
+import { checkName, type MachineRecord, machineNames, readRecord, writeRecord } from "./record.ts";
+import { machineRecord, parseAs } from "./schemas.ts";
 
 const record: MachineRecord = {
   name: "atoll-1",
@@ -59,11 +53,11 @@ test("a lab that is not there has no machines, and says so when asked for one", 
 test("a damaged record is refused with the place of the damage", () => {
   const damaged = JSON.stringify({ ...record, sshPort: "40022" });
   assert.throws(
-    () => parseRecord(damaged, "machine.json"),
+    () => parseAs(machineRecord, damaged, "machine.json"),
     (error) => hasCode(error, "LAB_RECORD_INVALID") && /sshPort/.test(error.message),
   );
   assert.throws(
-    () => parseRecord("{", "machine.json"),
+    () => parseAs(machineRecord, "{", "machine.json"),
     (error) => hasCode(error, "LAB_RECORD_INVALID"),
   );
 });

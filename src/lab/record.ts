@@ -1,45 +1,9 @@
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import Type from "typebox";
-import Value from "typebox/value";
 import { AtollError, isSystemError } from "../errors.ts";
+import type { MachineRecord } from "./schemas.ts";
 
-/**
- * What the lab knows of one machine: `machine.json` in the machine's own folder. Whether it runs is not written down
- * but looked up (`process` names the QEMU that was started last).
- */
-const machineRecord = Type.Object({
-  name: Type.String(),
-  /** ISO 8601. */
-  createdAt: Type.String(),
-  /** A UUID, told to the machine by its firmware. */
-  id: Type.String(),
-  macAddress: Type.String(),
-  firmware: Type.Union([Type.Literal("uefi"), Type.Literal("secureboot"), Type.Literal("bios")]),
-  cpus: Type.Integer({ minimum: 1 }),
-  memoryMiB: Type.Integer({ minimum: 64 }),
-  diskFormat: Type.Union([Type.Literal("raw"), Type.Literal("qcow2")]),
-  /** What is on the disk, in a person's words: a version. */
-  image: Type.String(),
-  /** Port of 127.0.0.1 that leads to the machine's SSH. */
-  sshPort: Type.Integer(),
-  /** Other ports that lead into it. */
-  forwards: Type.Array(Type.Object({ host: Type.Integer(), guest: Type.Integer() })),
-  /** False until its first boot is known to have taken the credentials; they are given to it until then. */
-  provisioned: Type.Boolean(),
-  process: Type.Union([
-    Type.Null(),
-    Type.Object({
-      pid: Type.Integer(),
-      startTicks: Type.Integer(),
-      bootId: Type.String(),
-      accelerator: Type.Union([Type.Literal("kvm"), Type.Literal("tcg")]),
-      startedAt: Type.String(),
-    }),
-  ]),
-});
-
-export type MachineRecord = Type.Static<typeof machineRecord>;
+export type { MachineRecord } from "./schemas.ts";
 
 /** The files of one machine. */
 export interface MachineFiles {
@@ -97,7 +61,9 @@ export function checkName(lab: string, name: string): void {
 export async function readRecord(lab: string, name: string): Promise<MachineRecord> {
   const file = machineFiles(lab, name).record;
   try {
-    return parseRecord(await readFile(file, "utf8"), file);
+    const text = await readFile(file, "utf8");
+    const { machineRecord, parseAs } = await import("./schemas.ts");
+    return parseAs(machineRecord, text, file);
   } catch (error) {
     if (!isSystemError(error, "ENOENT", "ENOTDIR")) throw error;
     const names = await machineNames(lab);
@@ -106,20 +72,6 @@ export async function readRecord(lab: string, name: string): Promise<MachineReco
       known: names.length > 0 ? names.join(", ") : "none",
     });
   }
-}
-
-/** A machine.json's content. Errors: LAB_RECORD_INVALID with the first thing wrong in it. */
-export function parseRecord(text: string, file: string): MachineRecord {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new AtollError("LAB_RECORD_INVALID", { file, problem: String(error) }, error);
-  }
-  if (Value.Check(machineRecord, value)) return value;
-  const [first] = Value.Errors(machineRecord, value);
-  const problem = first ? `${first.instancePath || "/"} ${first.message}` : "not a machine record";
-  throw new AtollError("LAB_RECORD_INVALID", { file, problem });
 }
 
 /** Writes the record whole or not at all. */

@@ -109,7 +109,8 @@ export async function openApiSocket(target: SshTarget, signal?: AbortSignal): Pr
       ...quiet,
       ...["-f", "-N", "-o", "ControlMaster=yes", "-o", "ControlPersist=600"],
       ...["-o", `ControlPath=${target.sshSocket}`, "-o", "ExitOnForwardFailure=yes"],
-      ...["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"],
+      // An emulated machine on a busy computer may well be silent for half a minute.
+      ...["-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=4"],
       ...["-o", "StreamLocalBindUnlink=yes", "-L", `${target.apiSocket}:${remoteApiSocket}`],
     );
     await connect(target, argv, signal);

@@ -30,7 +30,7 @@ export function addCompletion(program: Command, completions: Completions): void 
   }
   const own = program.commands.find((command) => command.name() === "completion");
   own
-    ?.summary("print the script that makes a shell complete commands")
+    ?.description("print the script that makes a shell complete commands")
     .addHelpText(
       "after",
       [

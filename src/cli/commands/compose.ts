@@ -1,7 +1,6 @@
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { type ComposeResult, composeTree } from "../../compose/compose.ts";
-import { openToolbox } from "../../compose/toolbox.ts";
+import type { ComposeResult } from "../../compose/compose.ts";
 import { exitCodes } from "../../errors.ts";
 import { cacheDirectory, projectRoot, stateDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
@@ -27,6 +26,8 @@ export function composeCommand(context: CliContext): Command {
     .option("--update-lock", "look for newer packages, and write the lock file anew");
   return command.action(async (treefile: string | undefined) => {
     const options: ComposeCommandOptions = command.opts();
+    const { composeTree } = await import("../../compose/compose.ts");
+    const { openToolbox } = await import("../../compose/toolbox.ts");
     const progress = drawProgress(context.terminal);
     const cache = cacheDirectory(context.env);
     try {

@@ -1,8 +1,5 @@
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { composeTree } from "../../compose/compose.ts";
-import { buildImage } from "../../compose/image.ts";
-import { openToolbox } from "../../compose/toolbox.ts";
 import { AtollError } from "../../errors.ts";
 import { cacheDirectory, projectRoot, stateDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
@@ -46,6 +43,9 @@ export function imageCommand(context: CliContext): Command {
         help: "atoll image --help",
       });
     }
+    const { composeTree } = await import("../../compose/compose.ts");
+    const { buildImage } = await import("../../compose/image.ts");
+    const { openToolbox } = await import("../../compose/toolbox.ts");
     const { signal, terminal, env } = context;
     const progress = drawProgress(terminal);
     const cache = cacheDirectory(env);

@@ -4,7 +4,7 @@ import { hostClient } from "../../api/client.ts";
 import { AtollError } from "../../errors.ts";
 import { type Firmware, firmwares } from "../../lab/qemu.ts";
 import { labTarget, openApiSocket } from "../../lab/ssh.ts";
-import { labUp, type UpMachine, type UpResult } from "../../lab/up.ts";
+import type { UpMachine, UpResult } from "../../lab/up.ts";
 import { cacheDirectory, labDirectory, projectRoot, stateDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
 import { json, wrap } from "../output.ts";
@@ -48,6 +48,7 @@ export function labUpCommand(context: CliContext): Command {
     const progress = drawProgress(context.terminal);
     const started = performance.now();
     try {
+      const { labUp } = await import("../../lab/up.ts");
       const result = await labUp({
         cache: cacheDirectory(context.env),
         state: stateDirectory(context.env),
