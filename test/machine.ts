@@ -2,7 +2,15 @@ import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type HostClient, HostFailure, hostClient } from "../src/api/client.ts";
-import type { HostRequests, HostVerb, OperationResult, StatusResponse, Verdict } from "../src/api/types.ts";
+import type {
+  HistoryResponse,
+  HostRequests,
+  HostVerb,
+  OperationResult,
+  StatusResponse,
+  Verdict,
+} from "../src/api/types.ts";
+import { hasCode } from "../src/errors.ts";
 import {
   createMachine,
   getMachine,
@@ -106,15 +114,38 @@ export class TestMachine {
     });
   }
 
-  /** The daemon's API. The connection is looked after: SSH gives up on a machine that an overloaded computer starves. */
-  async api(): Promise<HostClient> {
+  /** The daemon's API, for one question. */
+  async #api(): Promise<HostClient> {
     const signal = AbortSignal.timeout(patienceMs);
     const socketPath = await openApiSocket(labTarget(this.#tools.lab, await this.#record()), signal);
     return hostClient({ name: this.name, socketPath, signal });
   }
 
+  /**
+   * Asks until there is an answer: SSH gives up on a machine that a busy computer starves for too long. Fails at once
+   * when the machine is off.
+   */
+  async #patiently<T>(question: (api: HostClient) => Promise<T>): Promise<T> {
+    const limit = AbortSignal.timeout(patienceMs);
+    for (;;) {
+      try {
+        return await question(await this.#api());
+      } catch (error) {
+        const { running } = await getMachine(this.#tools.lab, this.name);
+        if (!hasCode(error, "HOST_UNREACHABLE") || !running || limit.aborted) throw error;
+        await closeConnection(this.files);
+        await sleep(500);
+      }
+    }
+  }
+
   async status(): Promise<StatusResponse> {
-    return (await this.api()).status();
+    return this.#patiently((api) => api.status());
+  }
+
+  /** The newest entries of its history. */
+  async history(): Promise<HistoryResponse> {
+    return this.#patiently((api) => api.history(50));
   }
 
   /** Looks at the host's status until `holds` is true of it. */
@@ -130,15 +161,14 @@ export class TestMachine {
 
   /** Does an operation to its end. Throws the HostFailure with which it was refused, or ended. */
   async change<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<OperationResult> {
-    const api = await this.api();
-    const { id } = await api.begin(verb, parameters);
-    for await (const event of api.events(id)) {
-      if (event.type === "result") return event.result;
-      if (event.type === "error") throw new HostFailure(event.error);
-    }
-    throw new Error(
-      `${verb} on ${this.name} ended without a result: ${JSON.stringify(await api.operation(id))}`,
-    );
+    const { id } = await (await this.#api()).begin(verb, parameters);
+    return this.#patiently(async (api) => {
+      for await (const event of api.events(id)) {
+        if (event.type === "result") return event.result;
+        if (event.type === "error") throw new HostFailure(event.error);
+      }
+      throw new Error(`${verb} on ${this.name} ended without a result`);
+    });
   }
 
   /** Reboots it, and comes back where GRUB starts the next boot: the one that `judged` then waits for. */

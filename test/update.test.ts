@@ -109,7 +109,7 @@ scenario("update", async (step, bed, machine) => {
   });
 
   await step("the history tells of it", async () => {
-    const { entries } = await (await machine.api()).history(50);
+    const { entries } = await machine.history();
     const kinds = entries.filter(({ version }) => version === updated?.version).map(({ kind }) => kind);
     for (const kind of ["staged", "boot", "verdict"] as const)
       assert.ok(kinds.includes(kind), kinds.join(", "));
