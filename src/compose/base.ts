@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withExclusive } from "../exclusive.ts";
 import type { Progress } from "../progress.ts";
@@ -65,7 +65,8 @@ export async function openBase(lock: Lock, ids: PinnedIds, options: BaseOptions)
     await mkdir(treesPath(cache), { recursive: true });
     await ostree("init", "--mode=bare");
     const { stdout } = await ostree("refs");
-    if (stdout.split("\n").includes(ref)) return;
+    const now = new Date();
+    if (stdout.split("\n").includes(ref)) return utimes(refPath(cache, ref), now, now);
     progress.step("installing packages");
     const work = join(cache, `base-${key}`);
     await toolbox.run(["rm", "-rf", work], { step: "removing what an earlier run left" });
@@ -79,11 +80,37 @@ export async function openBase(lock: Lock, ids: PinnedIds, options: BaseOptions)
         "--timestamp=@0",
         `--tree=dir=${join(work, "root")}`,
       );
+      for (const old of await spentRefs(cache, now)) await ostree("refs", "--delete", old);
+      await ostree("prune", "--refs-only");
     } finally {
       await toolbox.run(["rm", "-rf", work], { step: "tidying up" });
     }
   });
   return ref;
+}
+
+/** How many base trees stay in the cache: those used last. */
+const keptBases = 4;
+const dayMs = 86_400_000;
+
+/** Refs that can go: base trees not used for longest, and trees that an interrupted compose left a day ago or more. */
+async function spentRefs(cache: string, now: Date): Promise<string[]> {
+  const used = async (kind: "base" | "tree"): Promise<{ ref: string; at: number }[]> => {
+    const names = await readdir(refPath(cache, kind)).catch(() => []);
+    return Promise.all(
+      names.map(async (name) => ({
+        ref: `${kind}/${name}`,
+        at: (await stat(refPath(cache, `${kind}/${name}`))).mtimeMs,
+      })),
+    );
+  };
+  const bases = (await used("base")).toSorted((a, b) => b.at - a.at).slice(keptBases);
+  const trees = (await used("tree")).filter(({ at }) => now.getTime() - at > dayMs);
+  return [...bases, ...trees].map(({ ref }) => ref);
+}
+
+function refPath(cache: string, ref: string): string {
+  return join(treesPath(cache), "refs/heads", ref);
 }
 
 /** Makes `work`/root by mmdebstrap. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { access, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { hasCode } from "../errors.ts";
 import { type ObjectSize, withMetadata } from "./commit-bytes.ts";
 import { closeAgent, type SigningKey } from "./signing.ts";
@@ -126,19 +126,22 @@ export async function openRepository(
   return {
     path,
     commit: async (input) => {
+      // A ref keeps the tree from whoever prunes the cache meanwhile.
+      const held = `tree/${basename(input.tree)}`;
       const content = await ostree(
         "committing the tree",
         ...[
           "commit",
           `--repo=${trees}`,
-          "--orphan",
+          `--branch=${held}`,
+          "--parent=none",
           "--no-bindings",
           "--timestamp=@0",
-          "--link-checkout-speedup",
         ],
-        `--tree=dir=${input.tree}`,
+        ...["--link-checkout-speedup", `--tree=dir=${input.tree}`],
       );
       await ostree("compressing what is new", "pull-local", repo, trees, content);
+      await ostree("tidying up", "refs", `--repo=${trees}`, "--delete", held);
       const plain = await ostree(
         "committing the tree",
         ...["commit", repo, "--orphan", `--bind-ref=${input.ref}`, `--tree=ref=${content}`, "--bootable"],
