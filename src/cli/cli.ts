@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { exitCodes } from "../errors.ts";
+import { exitCodes, isSystemError } from "../errors.ts";
 import { type CliContext, exitCodeHelp, isHelp, makeCommand } from "./command.ts";
 import { showFailure } from "./output.ts";
 import { processTerminal } from "./terminal.ts";
@@ -24,6 +24,11 @@ const sameWishMs = 300;
 export async function runCli(words: readonly string[], options: CliOptions): Promise<void> {
   const interrupt = new AbortController();
   onInterrupt(interrupt);
+  process.stdout.on("error", (error) => {
+    // The reader of a pipe, such as head(1), has had enough.
+    if (isSystemError(error, "EPIPE")) process.exit();
+    throw error;
+  });
   const terminal = processTerminal();
   const context: CliContext = {
     terminal,
