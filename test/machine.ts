@@ -48,6 +48,8 @@ export class TestMachine {
   readonly console: Console;
   /** Where on the console the boot that runs, or is to come, begins. */
   #boot = 0;
+  /** How often it was turned on: a question to it does not outlive a cut of its power. */
+  #life = 0;
 
   constructor(tools: LabTools, name: string) {
     this.#tools = tools;
@@ -64,6 +66,7 @@ export class TestMachine {
   /** Turns it on. With `cuttable`, its writes are logged, and only `cutPower` and `turnOff` make them last. */
   async turnOn(options: { readonly cuttable?: boolean } = {}): Promise<void> {
     this.#boot = await this.console.mark();
+    this.#life += 1;
     await startMachine(this.#tools, this.name, options.cuttable ? { writeLog: this.#writeLog } : {});
   }
 
@@ -127,12 +130,14 @@ export class TestMachine {
    */
   async #patiently<T>(question: (api: HostClient) => Promise<T>): Promise<T> {
     const limit = AbortSignal.timeout(patienceMs);
+    const life = this.#life;
     for (;;) {
       try {
         return await question(await this.#api());
       } catch (error) {
         const { running } = await getMachine(this.#tools.lab, this.name);
-        if (!hasCode(error, "HOST_UNREACHABLE") || !running || limit.aborted) throw error;
+        const gone = !running || life !== this.#life || limit.aborted;
+        if (gone || !hasCode(error, "HOST_UNREACHABLE")) throw error;
         await closeConnection(this.files);
         await sleep(500);
       }
