@@ -39,10 +39,12 @@ export function cliReference(): string {
 
 function section(command: Command, parent: string): string[] {
   const name = `${parent} ${command.name()}`;
-  if (command.commands.length > 0) return command.commands.flatMap((each) => section(each, name));
   // Made for people to call, not for shells.
   if (command.name() === "complete") return [];
-  return [`## ${name}`, "", "```", help(command, 100), "```", ""];
+  const below = command.commands.flatMap((each) => section(each, name));
+  // A group says nothing that its commands do not.
+  if (below.length > 0 && command.registeredArguments.length === 0) return below;
+  return [`## ${name}`, "", "```", help(command, 100), "```", "", ...below];
 }
 
 /** A command's help as a terminal of `columns` columns shows it, examples included. */

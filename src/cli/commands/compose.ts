@@ -6,6 +6,7 @@ import { cacheDirectory, projectRoot, stateDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
 import { json, wrap } from "../output.ts";
 import { drawProgress } from "../progress.ts";
+import { composeDiffCommand } from "./compose-diff.ts";
 
 interface ComposeCommandOptions extends CommonOptions {
   readonly release?: string;
@@ -22,6 +23,7 @@ export function composeCommand(context: CliContext): Command {
     ]),
   )
     .argument("[treefile]", "os/atoll.yaml when left out")
+    .addCommand(composeDiffCommand(context))
     .option("--release <version>", "the version to give; made from the date when left out")
     .option("--update-lock", "look for newer packages, and write the lock file anew");
   return command.action(async (treefile: string | undefined) => {

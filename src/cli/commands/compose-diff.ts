@@ -1,0 +1,75 @@
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { CommitDiff, ExplainedChange } from "../../compose/diff.ts";
+import { exitCodes } from "../../errors.ts";
+import { cacheDirectory, stateDirectory } from "../../paths.ts";
+import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
+import { json, wrap } from "../output.ts";
+import { packageTable } from "../packages.ts";
+import { drawProgress } from "../progress.ts";
+import { styled, type Terminal } from "../terminal.ts";
+
+interface DiffOptions extends CommonOptions {
+  readonly short?: boolean;
+}
+
+export function composeDiffCommand(context: CliContext): Command {
+  const command = addJsonOption(
+    makeCommand("diff", "what changed between two composed versions: packages, changelogs, CVEs", [
+      { command: "atoll compose diff 20261121.1 20261122.1", does: "two versions" },
+      { command: "atoll compose diff 3f2a9c1 9b01d44 --short", does: "two commits, packages only" },
+    ]),
+  )
+    .argument("<from>", "a version, or the first seven or more digits of a commit")
+    .argument("<to>", "the same")
+    .option("--short", "leave the changelogs out");
+  return command.action(async (from: string, to: string) => {
+    // Options that `compose` has too are read by it.
+    const options: DiffOptions = command.optsWithGlobals();
+    const { diffCommits } = await import("../../compose/diff.ts");
+    const { openToolbox } = await import("../../compose/toolbox.ts");
+    const { terminal, signal, env } = context;
+    const progress = drawProgress(terminal);
+    const cache = cacheDirectory(env);
+    try {
+      const diff = await diffCommits({
+        ...{ from, to, cache, progress, signal },
+        repository: join(stateDirectory(env), "repo"),
+        toolbox: await openToolbox({ cache, progress, signal }),
+      });
+      progress.done();
+      terminal.out(options.json ? json(diff) : diffText(diff, options.short === true, terminal));
+      if (diff.from.checksum === diff.to.checksum) context.exitWith(exitCodes.nothingToDo);
+    } catch (error) {
+      progress.failed();
+      throw error;
+    }
+  });
+}
+
+/** A difference for a person: the packages, then what their changelogs say. */
+export function diffText(
+  diff: CommitDiff,
+  short: boolean,
+  terminal: Pick<Terminal, "columns" | "colour">,
+): string {
+  const parts = [
+    styled(terminal, "strong", `${diff.from.version} → ${diff.to.version}`),
+    packageTable(diff, terminal),
+  ];
+  if (diff.cves.length > 0) parts.push(wrap(`Mends: ${diff.cves.join(", ")}`, terminal.columns));
+  if (!short) {
+    for (const change of [...diff.upgraded, ...diff.downgraded]) parts.push(changelog(change, terminal));
+  }
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function changelog(change: ExplainedChange, terminal: Pick<Terminal, "columns" | "colour">): string {
+  const heading = styled(terminal, "strong", `${change.name} ${change.from} → ${change.to}`);
+  if (change.entries === null) return `${heading}\n  its changelog is not at hand`;
+  const entries = change.entries.map(({ version, date, text }) => {
+    const body = text.trimEnd().replaceAll(/^(?=.)/gm, "    ");
+    return `  ${version}  ${styled(terminal, "faint", date)}\n${body}`;
+  });
+  return [heading, ...entries].join("\n");
+}
