@@ -22,7 +22,7 @@ export function parseChangelog(text: string): ChangelogEntry[] {
   let lines: string[] = [];
   for (const line of text.split("\n")) {
     const heading = /^\S+ \(([^()\s]+)\) [^;]*;/.exec(line);
-    const trailer = /^ -- .*?>? {1,2}(\S.*)$/.exec(line);
+    const trailer = line.startsWith(" -- ");
     if (heading) {
       version = heading[1] ?? null;
       lines = [];
@@ -31,7 +31,12 @@ export function parseChangelog(text: string): ChangelogEntry[] {
         .map((each) => each.replace(/^ {2}/, ""))
         .join("\n")
         .trim();
-      entries.push({ version, date: trailer[1] ?? "", text: body, cves: cvesIn(body) });
+      entries.push({
+        version,
+        date: /(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), .*$/.exec(line)?.[0] ?? "",
+        text: body,
+        cves: cvesIn(body),
+      });
       version = null;
     } else if (version !== null) lines.push(line.trimEnd());
   }
@@ -61,6 +66,6 @@ function cveOrder(cve: string): number {
 
 /** A changelog as packages carry it: compressed, by policy, unless it is very short. */
 export function changelogText(bytes: Buffer): string {
-  const compressed = bytes.readUInt16BE(0) === 0x1f8b;
+  const compressed = bytes[0] === 0x1f && bytes[1] === 0x8b;
   return (compressed ? gunzipSync(bytes) : bytes).toString("utf8");
 }

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { projectRoot } from "../paths.ts";
+import { readLock } from "./lock.ts";
+import { spdxDocument } from "./sbom.ts";
+
+test("the bill of materials names each package once, with its hash and package URL", async () => {
+  const lock = await readLock(join(projectRoot, "os/atoll.lock"));
+  assert.ok(lock);
+  const input = { name: "atoll", version: "1", treeId: "0123", timestamp: 0, suite: "trixie" };
+  const others = [{ name: "nodejs", version: "24.0.0", licence: "MIT" }];
+  const document = JSON.parse(spdxDocument({ ...input, packages: lock.packages, others }));
+  assert.equal(document.spdxVersion, "SPDX-2.3");
+  assert.equal(document.creationInfo.created, "1970-01-01T00:00:00Z");
+  const ids: string[] = document.packages.map((each: { SPDXID: string }) => each.SPDXID);
+  assert.equal(new Set(ids).size, lock.packages.length + 1);
+  for (const id of ids) assert.match(id, /^SPDXRef-[A-Za-z0-9.-]+$/);
+  assert.deepEqual(document.documentDescribes, ids);
+  const stdc = document.packages.find((each: { name: string }) => each.name === "libstdc++6");
+  assert.match(
+    stdc.externalRefs[0].referenceLocator,
+    /^pkg:deb\/debian\/libstdc%2B%2B6@14\.2\.0-19\?arch=amd64&distro=trixie&upstream=gcc-14%4014\.2\.0-19$/,
+  );
+});
