@@ -14,8 +14,8 @@ export interface AcceleratorChoice {
 
 interface AcceleratorOptions {
   readonly toolbox: Toolbox;
-  /** Folder for the probe and for its answer, which holds until this computer boots again. */
-  readonly directory: string;
+  /** `labDirectory()`: the probe's answer is kept there, and holds until this computer boots again. */
+  readonly lab: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
 }
@@ -53,18 +53,19 @@ export async function chooseAccelerator(options: AcceleratorOptions): Promise<Ac
 /** The probe's answer: from the file where it was kept since this computer booted, or from a new run. */
 async function probed(options: AcceleratorOptions): Promise<boolean> {
   const computer = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  const known = join(options.directory, "kvm-probe");
+  const directory = join(options.lab, ".accelerator");
+  const known = join(directory, "kvm-probe");
   const [when, answer] = (await readFile(known, "utf8").catch(() => "")).split("\n");
   if (when === computer && (answer === "works" || answer === "fails")) return answer === "works";
-  await mkdir(options.directory, { recursive: true });
-  const works = await probe(options);
+  await mkdir(directory, { recursive: true });
+  const works = await probe(options, directory);
   await writeFile(known, `${computer}\n${works ? "works" : "fails"}\n`);
   return works;
 }
 
 const probeSeconds = 5;
 
-async function probe({ toolbox, directory, signal }: AcceleratorOptions): Promise<boolean> {
+async function probe({ toolbox, signal }: AcceleratorOptions, directory: string): Promise<boolean> {
   const firmware = join(directory, `kvm-probe-${process.pid}.bin`);
   const limit = AbortSignal.timeout(probeSeconds * 1000);
   await writeFile(firmware, probeFirmware());

@@ -193,9 +193,7 @@ export async function startMachine(
   return locked(tools, name, async () => {
     const { record, files, running } = await getMachine(tools.lab, name);
     if (running) throw new AtollError("LAB_RUNNING", { name });
-    const choice =
-      options.accelerator ??
-      (await chooseAccelerator({ ...tools, directory: join(tools.lab, ".accelerator") }));
+    const choice = options.accelerator ?? (await chooseAccelerator(tools));
     const ready = await withFreePorts(tools.lab, record);
     await Promise.all(
       [files.consoleSocket, files.monitorSocket, files.apiSocket].map((path) => rm(path, { force: true })),

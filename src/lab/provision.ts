@@ -12,6 +12,8 @@ export interface Provisioning {
   readonly files?: readonly ProvisionedFile[];
   /** Units of the owner: kept in /etc/systemd/system, started, and enabled if they have an [Install] section. */
   readonly units?: readonly ProvisionedUnit[];
+  /** Drop-ins for units that are there already. */
+  readonly dropIns?: readonly DropIn[];
 }
 
 interface User {
@@ -35,6 +37,12 @@ interface ProvisionedUnit {
   readonly content: string;
 }
 
+interface DropIn {
+  /** The unit, with its suffix. */
+  readonly unit: string;
+  readonly content: string;
+}
+
 /**
  * `provisioning` as systemd credentials (systemd.system-credentials(7)), by name. tmpfiles.d(5) and sysusers.d(5)
  * lines carry what has no credential of its own; os/files/usr/lib/atoll/provision makes the host name and units last.
@@ -53,6 +61,9 @@ export function credentials(provisioning: Provisioning): Map<string, string> {
   if (tmpfiles.length > 0) result.set("tmpfiles.extra", lines(tmpfiles));
   for (const { name, content } of provisioning.units ?? []) {
     result.set(`systemd.extra-unit.${checkedUnit(name)}`, content);
+  }
+  for (const { unit, content } of provisioning.dropIns ?? []) {
+    result.set(`systemd.unit-dropin.${checkedUnit(unit)}`, content);
   }
   if (users.length > 0) result.set("sysusers.extra", lines(users.flatMap(userLines)));
   return result;

@@ -8,6 +8,7 @@ import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
 import { labDirectory } from "../paths.ts";
 import type { Progress } from "../progress.ts";
+import { chooseAccelerator } from "./accelerator.ts";
 import {
   createMachine,
   getMachine,
@@ -130,6 +131,7 @@ async function create(
   name: string,
 ): Promise<void> {
   const file = await findImage(options, tools, composed, origin);
+  const { accelerator } = await chooseAccelerator({ ...tools, env: options.env });
   options.progress.step(`making ${name}`);
   await createMachine(tools, {
     name,
@@ -147,9 +149,16 @@ async function create(
         },
         { path: "/etc/containers/registries.conf.d/10-lab.conf", content: registriesConf(origin.registry) },
       ],
+      dropIns: accelerator === "tcg" ? [patience] : [],
     },
   });
 }
+
+/** An emulated machine on a busy computer may take longer to start than a trial has by default (300 seconds). */
+const patience = {
+  unit: "atoll-deadline.service",
+  content: "[Service]\nEnvironment=ATOLL_DEADLINE=900\n",
+};
 
 /** containers-registries.conf(5): the lab's registry speaks plain HTTP, to this computer's own machines only. */
 function registriesConf(registry: string): string {
