@@ -27,6 +27,16 @@ test("files become tmpfiles.d lines whose content survives any character", () =>
   assert.equal(Buffer.from(fields[6] ?? "", "base64").toString(), content);
 });
 
+test("units and drop-ins have credentials of their own", () => {
+  const result = credentials({
+    ...base,
+    units: [{ name: "a@b.service", content: "[Service]\n" }],
+    dropIns: [{ unit: "ssh.service", content: "[Unit]\n" }],
+  });
+  assert.equal(result.get("systemd.extra-unit.a@b.service"), "[Service]\n");
+  assert.equal(result.get("systemd.unit-dropin.ssh.service"), "[Unit]\n");
+});
+
 test("users come with their groups and keys", () => {
   const result = credentials({
     ...base,
@@ -48,6 +58,7 @@ test("what would escape its line or its folder is refused", () => {
     { ...base, files: [{ path: "/etc/a\nf /etc/b", content: "" }] },
     { ...base, users: [{ name: "a b", keys: [] }] },
     { ...base, units: [{ name: "../x.service", content: "" }] },
+    { ...base, dropIns: [{ unit: "x", content: "" }] },
   ];
   for (const provisioning of bad) {
     assert.throws(
