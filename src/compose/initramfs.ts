@@ -49,9 +49,7 @@ export async function buildInitramfs(options: InitramfsOptions): Promise<void> {
 /** What os/initramfs/init calls by name. */
 const applets = [
   "cat",
-  "chroot",
   "findfs",
-  "kill",
   "modprobe",
   "mount",
   "reboot",
@@ -59,7 +57,6 @@ const applets = [
   "sleep",
   "sort",
   "switch_root",
-  "tr",
   "watchdog",
 ];
 
