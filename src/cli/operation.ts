@@ -19,8 +19,8 @@ export async function runOperation<V extends HostVerb>(
   const progress = drawProgress(context.terminal);
   const { id } = await client.begin(verb, body);
   const cancel = (): void => {
-    context.terminal.err(
-      `\natoll: asked ${client.name} to stop at its next safe point (Ctrl-C again: leave it alone)`,
+    progress.note(
+      `atoll: asked ${client.name} to stop at its next safe point (Ctrl-C again: leave it alone)`,
     );
     // Whether it stopped, the events tell; that the wish did not arrive, they tell as well.
     client.cancel(id).catch(() => {});

@@ -28,6 +28,15 @@ test("on a terminal each step leaves one line, with its time when it took long",
   assert.deepEqual(kept, ["✓ quick", "✗ slow 8 s", ""]);
 });
 
+test("a note stays, and the running step is drawn again below it", () => {
+  const { terminal, errors } = recordedTerminal({ live: true });
+  const progress = drawProgress(terminal, () => 0);
+  progress.step("one");
+  progress.note("by the way");
+  progress.done();
+  assert.equal(errors(), "\r· one\rby the way\n\r· one\r✓ one\n");
+});
+
 test("after its end nothing is drawn any more", () => {
   const { terminal, errors } = recordedTerminal({ live: true });
   const progress = drawProgress(terminal, () => 0);

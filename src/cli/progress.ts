@@ -5,6 +5,8 @@ import { cut } from "./output.ts";
 import { styled, type Terminal } from "./terminal.ts";
 
 export interface DrawnProgress extends Progress {
+  /** Says a whole line that stays, above the running step. */
+  note(text: string): void;
   /** The running step is done. */
   done(): void;
   /** The running step did not end well; what follows tells why. */
@@ -27,6 +29,7 @@ function plainProgress(terminal: Terminal): DrawnProgress {
   return {
     step: (step) => terminal.err(step),
     detail: () => {},
+    note: (text) => terminal.err(text),
     done: () => {},
     failed: () => {},
   };
@@ -66,6 +69,11 @@ function liveProgress(terminal: Terminal, now: () => number): DrawnProgress {
     },
     detail(text) {
       if (running) running.detail = stripVTControlCharacters(text).replaceAll(/\s+/g, " ").trim();
+    },
+    note(text) {
+      if (running) terminal.redraw("");
+      terminal.err(text);
+      draw();
     },
     done: () => end(styled(terminal, "good", "✓")),
     failed: () => end(styled(terminal, "bad", "✗")),

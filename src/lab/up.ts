@@ -89,6 +89,7 @@ async function bringUp(options: UpOptions, undo: (() => Promise<unknown>)[]): Pr
   const origin = await bringUpOrigin(options, tools, composed, undo);
   const known = new Map((await listMachines(tools.lab)).map((machine) => [machine.record.name, machine]));
   const machines: UpMachine[] = [];
+  if (options.names.some((name) => !known.get(name)?.running)) await sayHowMachinesRun(options, tools);
   for (const name of options.names) {
     const before = known.get(name);
     if (!before) await create(options, tools, composed, origin, name);
@@ -104,6 +105,11 @@ async function bringUp(options: UpOptions, undo: (() => Promise<unknown>)[]): Pr
     });
   }
   return { composed, machines: await Promise.all(machines.map((each) => settle(options, tools, each))) };
+}
+
+async function sayHowMachinesRun({ say, env }: UpOptions, tools: LabTools): Promise<void> {
+  const { accelerator, reason } = await chooseAccelerator({ ...tools, env });
+  if (accelerator === "tcg") say(`machines are emulated here, and slow: ${reason}`);
 }
 
 async function bringUpOrigin(

@@ -64,7 +64,7 @@ export function labUpCommand(context: CliContext): Command {
         env: context.env,
         progress,
         signal: context.signal,
-        say: (line) => context.terminal.err(line),
+        say: (line) => progress.note(line),
       });
       progress.done();
       if (options.json) context.terminal.out(json(result));
