@@ -1,10 +1,9 @@
 /** atolld: the daemon on every machine. What it is made of, and in which order that starts and stops. */
 import { readFileSync } from "node:fs";
-import { request } from "node:http";
 import { hostname } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { routes } from "./api/routes.ts";
-import { application, serve } from "./api/server.ts";
+import { api, serve } from "./api/server.ts";
 import { asAtollError } from "./errors.ts";
 import { systemClock } from "./host/clock.ts";
 import { configFiles, readConfig } from "./host/config.ts";
@@ -34,7 +33,7 @@ async function main(log: Log, signal: AbortSignal): Promise<void> {
   const operations = openOperations({ clock: ports.clock, log, marker: ports.store.marker });
   const host = openHost(ports, operations);
   const { version } = packageJson;
-  const server = await serve(application(routes(), { host, version }, log), socket);
+  const server = await serve(api(routes(), { host, version }, log), socket);
   manager.ready("serving");
   const watchdog = manager.startWatchdog();
   try {
@@ -85,11 +84,14 @@ function bootTime(stat: string): string {
 /** Asks itself over the socket, as any client would. */
 function selfCheck(signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath: socket, path: "/v1/version", signal }, (response) => {
-      response.resume();
-      if (response.statusCode === 200) resolve();
-      else reject(new Error(`atolld answers with status ${response.statusCode ?? "none"}`));
-    });
+    // Not an import: see src/api/server.ts.
+    const asked = process
+      .getBuiltinModule("node:http")
+      .request({ socketPath: socket, path: "/v1/version", signal }, (response) => {
+        response.resume();
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`atolld answers with status ${response.statusCode ?? "none"}`));
+      });
     asked.setTimeout(10_000, () => asked.destroy(new Error("atolld does not answer on its socket")));
     asked.once("error", reject);
     asked.end();

@@ -11,7 +11,7 @@ import { type FakeMachine, fakeMachine } from "../host/fake-machine.ts";
 import { openHost } from "../host/host.ts";
 import { openOperations } from "../host/operations.ts";
 import { routes } from "./routes.ts";
-import { application, serve } from "./server.ts";
+import { type Api, type ApiReply, api, match, serve } from "./server.ts";
 import type {
   ErrorResponse,
   Operation,
@@ -20,9 +20,7 @@ import type {
   StatusResponse,
 } from "./types.ts";
 
-type App = ReturnType<typeof application>;
-
-async function withApp(check: (app: App, machine: FakeMachine) => Promise<void>): Promise<void> {
+async function withApp(check: (app: Api, machine: FakeMachine) => Promise<void>): Promise<void> {
   const machine = await fakeMachine("1.0");
   try {
     const { ports } = machine;
@@ -30,25 +28,34 @@ async function withApp(check: (app: App, machine: FakeMachine) => Promise<void>)
     const host = openHost(ports, operations);
     machine.well.add(machine.bootIdAt(0));
     await host.settle(new AbortController().signal);
-    await check(application(routes(), { host, version: "0.0.0" }, ports.log), machine);
+    await check(api(routes(), { host, version: "0.0.0" }, ports.log), machine);
   } finally {
     await machine.remove();
   }
 }
 
-async function post(app: App, path: string, body: string): Promise<Response> {
-  return app.request(path, { method: "POST", body });
+const { signal } = new AbortController();
+
+function get(app: Api, url: string): Promise<ApiReply> {
+  return app({ method: "GET", url, body: "", signal });
 }
 
-async function json<T>(response: Response): Promise<T> {
-  return JSON.parse(await response.text());
+function post(app: Api, url: string, body: string): Promise<ApiReply> {
+  return app({ method: "POST", url, body, signal });
 }
 
-async function events(app: App, id: string): Promise<OperationEvent[]> {
-  const response = await app.request(`/v1/operations/${id}/events`);
-  assert.equal(response.headers.get("content-type"), "application/x-ndjson");
-  const lines = (await response.text()).trim().split("\n");
-  return lines.map((line): OperationEvent => JSON.parse(line));
+/** A reply as a client gets it. */
+function json<T>({ body }: ApiReply): T {
+  assert.ok("json" in body);
+  return JSON.parse(JSON.stringify(body.json));
+}
+
+async function events(app: Api, id: string): Promise<OperationEvent[]> {
+  const { body } = await get(app, `/v1/operations/${id}/events`);
+  assert.ok("lines" in body);
+  const lines: OperationEvent[] = [];
+  for await (const line of body.lines) lines.push(JSON.parse(JSON.stringify(line)));
+  return lines;
 }
 
 test("docs/reference/openapi.json is of the routes as they are (mend with: scripts/run docs)", async () => {
@@ -63,9 +70,9 @@ test("every code that a route names is in the registry", () => {
 
 test("status tells of the deployments", () =>
   withApp(async (app) => {
-    const response = await app.request("/v1/host");
+    const response = await get(app, "/v1/host");
     assert.equal(response.status, 200);
-    const status = await json<StatusResponse>(response);
+    const status = json<StatusResponse>(response);
     assert.deepEqual(
       status.deployments.map(({ version, booted }) => [version, booted]),
       [["1.0", true]],
@@ -78,16 +85,16 @@ test("a verb begins an operation, whose events come from the start and end with 
     machine.newest = { version: "1.1" };
     const response = await post(app, "/v1/host/upgrade", "{}");
     assert.equal(response.status, 202);
-    const { id, state } = await json<Operation>(response);
+    const { id, state } = json<Operation>(response);
     assert.equal(state, "running");
     const seen = await events(app, id);
     assert.deepEqual(await events(app, id), seen, "they can be read again");
     assert.equal(seen.at(-1)?.type, "result");
     assert.ok(seen.some((event) => event.type === "step" && event.step === "staging 1.1"));
-    const one = await json<Operation>(await app.request(`/v1/operations/${id}`));
+    const one = json<Operation>(await get(app, `/v1/operations/${id}`));
     assert.equal(one.state, "done");
     assert.equal(one.result?.reboot, "needed");
-    const late = await app.request(`/v1/operations/${id}`, { method: "DELETE" });
+    const late = await app({ method: "DELETE", url: `/v1/operations/${id}`, body: "", signal });
     assert.equal(late.status, errorTable.NOT_CANCELLABLE.status);
   }));
 
@@ -103,11 +110,11 @@ test("requests that are not as described are refused by name, and begin nothing"
     for (const [path, body, problem] of cases) {
       const response = await post(app, path, body);
       assert.equal(response.status, 400, body);
-      const { error } = await json<ErrorResponse>(response);
+      const { error } = json<ErrorResponse>(response);
       assert.equal(error.code, "REQUEST_INVALID");
       assert.match(error.message, problem);
     }
-    const { operations } = await json<OperationsResponse>(await app.request("/v1/operations"));
+    const { operations } = json<OperationsResponse>(await get(app, "/v1/operations"));
     assert.deepEqual(operations, []);
   }));
 
@@ -119,13 +126,21 @@ test("what is not there is said so, with what to do", () =>
       ["/v1/operations/7/events", "OPERATION_UNKNOWN"],
       ["/v1/host/diff?from=9.9", "DEPLOYMENT_UNKNOWN"],
     ] as const) {
-      const response = await app.request(path);
+      const response = await get(app, path);
       assert.equal(response.status, 404, path);
-      const { error } = await json<ErrorResponse>(response);
+      const { error } = json<ErrorResponse>(response);
       assert.equal(error.code, code);
       assert.notEqual(error.next, "");
     }
   }));
+
+test("a path is matched part by part", () => {
+  assert.deepEqual(match("/v1/operations/{id}/events", "/v1/operations/a%20b/events"), { id: "a b" });
+  assert.deepEqual(match("/v1/host", "/v1/host"), {});
+  for (const path of ["/v1/operations//events", "/v1/operations/1", "/v1/operations/1/events/", "/v1/host"]) {
+    assert.equal(match("/v1/operations/{id}/events", path), null, path);
+  }
+});
 
 test("it serves on a unix socket that others may not use, and takes over a stale one", () =>
   withApp(async (app) => {

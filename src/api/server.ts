@@ -1,72 +1,99 @@
-/** HTTP over a unix socket: routes in, errors out. */
+/** HTTP over a unix socket: requests to routes, answers and refusals back. */
 import { chmod, chown, mkdir, readFile, rm } from "node:fs/promises";
-import type { Server } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { dirname } from "node:path";
-import { createAdaptorServer } from "@hono/node-server";
-import { type Context, Hono } from "hono";
-import { stream } from "hono/streaming";
 import { AtollError, asAtollError } from "../errors.ts";
 import type { Log } from "../host/log.ts";
 import { errorBody } from "../host/operations.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Answer, ApiParts, Route } from "./route.ts";
 
-/** The routes as a Hono application; `app.request()` tests it without a socket. */
-export function application(routes: readonly Route[], parts: ApiParts, log: Log): Hono {
-  const app = new Hono();
-  for (const one of routes) {
-    const path = one.path.replace(/\{(\w+)\}/g, ":$1");
-    app.on(one.method, [path], async (context) =>
-      respond(context, one, await one.answer(await rawInput(context, one), parts)),
-    );
-  }
-  app.get("/v1/openapi.json", (context) => context.json(openApiDocument(routes)));
-  app.notFound((context) => {
-    const what = `route ${context.req.method} ${context.req.path}`;
-    return errorResponse(new AtollError("NOT_FOUND", { what }));
-  });
-  app.onError((thrown) => {
-    const error = asAtollError(thrown);
-    if (error.code === "INTERNAL") log.error(thrown.stack ?? thrown.message);
-    return errorResponse(error);
-  });
-  return app;
+/** A request, taken from the wire. */
+export interface ApiRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly body: string;
+  /** Fires when the client goes away. */
+  readonly signal: AbortSignal;
 }
 
-function errorResponse(error: AtollError): Response {
-  return Response.json({ error: errorBody(error) }, { status: error.status });
+export interface ApiReply {
+  readonly status: number;
+  readonly body: { readonly json: unknown } | { readonly lines: AsyncIterable<unknown> };
 }
 
-async function rawInput(context: Context, one: Route): Promise<Parameters<Route["answer"]>[0]> {
-  const text = one.body ? await context.req.text() : "";
-  return {
-    parameters: context.req.param(),
-    query: context.req.query(),
-    body: parseBody(one, text),
-    signal: context.req.raw.signal,
+/** Answers any request: what goes wrong becomes an error reply. */
+export type Api = (request: ApiRequest) => Promise<ApiReply>;
+
+/** The API that `routes` and their description make up. */
+export function api(routes: readonly Route[], parts: ApiParts, log: Log): Api {
+  return async (request) => {
+    try {
+      const { pathname, searchParams } = new URL(request.url, "http://atoll");
+      if (request.method === "GET" && pathname === "/v1/openapi.json")
+        return reply(200, openApiDocument(routes));
+      const { route, parameters } = find(routes, request.method, pathname);
+      const input = {
+        parameters,
+        query: Object.fromEntries(searchParams),
+        body: parseBody(route, request.body),
+        signal: request.signal,
+      };
+      return { status: route.status, body: asBody(await route.answer(input, parts)) };
+    } catch (thrown) {
+      const error = asAtollError(thrown);
+      if (error.code === "INTERNAL" && thrown instanceof Error) log.error(thrown.stack ?? thrown.message);
+      return reply(error.status, { error: errorBody(error) });
+    }
   };
 }
 
+function reply(status: number, json: unknown): ApiReply {
+  return { status, body: { json } };
+}
+
+function asBody(answer: Answer): ApiReply["body"] {
+  return "json" in answer ? { json: answer.json } : { lines: answer.lines };
+}
+
+/** The route for a path, with its parameters. Errors: NOT_FOUND. */
+function find(
+  routes: readonly Route[],
+  method: string,
+  path: string,
+): { readonly route: Route; readonly parameters: Record<string, string> } {
+  for (const route of routes) {
+    const parameters = route.method === method ? match(route.path, path) : null;
+    if (parameters !== null) return { route, parameters };
+  }
+  throw new AtollError("NOT_FOUND", { what: `route ${method} ${path}` });
+}
+
+/** The parameters of `path` when it is of the form of `template` (`/v1/operations/{id}`), else null. */
+export function match(template: string, path: string): Record<string, string> | null {
+  const wanted = template.split("/");
+  const given = path.split("/");
+  if (wanted.length !== given.length) return null;
+  const parameters: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const value = given[index] ?? "";
+    const name = /^\{(\w+)\}$/.exec(part)?.[1];
+    if (name === undefined ? part !== value : value === "") return null;
+    if (name !== undefined) parameters[name] = decodeURIComponent(value);
+  }
+  return parameters;
+}
+
 /** An empty body is an empty request. */
-function parseBody(one: Route, text: string): unknown {
-  if (text.trim() === "") return {};
+function parseBody(route: Route, text: string): unknown {
+  if (!route.body || text.trim() === "") return {};
   try {
     return JSON.parse(text);
   } catch (error) {
     const problem = `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`;
-    throw new AtollError("REQUEST_INVALID", { route: `${one.method} ${one.path}`, problem }, error);
+    throw new AtollError("REQUEST_INVALID", { route: `${route.method} ${route.path}`, problem }, error);
   }
-}
-
-function respond(context: Context, one: Route, answer: Answer): Response {
-  if ("json" in answer) return Response.json(answer.json, { status: one.status });
-  context.header("content-type", "application/x-ndjson");
-  return stream(context, async (out) => {
-    for await (const line of answer.lines) {
-      if (out.aborted) return;
-      await out.write(`${JSON.stringify(line)}\n`);
-    }
-  });
 }
 
 export interface ApiServer {
@@ -77,14 +104,18 @@ export interface ApiServer {
 const patience = 2000;
 
 /**
- * Serves `app` on the unix socket `path`, which root may use and, where there is a group `atoll`, its members.
+ * Serves `answer` on the unix socket `path`, which root may use and, where there is a group `atoll`, its members.
  * Errors: a system error when the socket cannot be made.
  */
-export async function serve(app: Hono, path: string): Promise<ApiServer> {
+export async function serve(answer: Api, path: string): Promise<ApiServer> {
   await mkdir(dirname(path), { recursive: true });
   // Left by a daemon that was killed; systemd sees to it that only one runs.
   await rm(path, { force: true });
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  // Not `import "node:http"`: as a module of names it reads each of them, among them WebSocket, which loads all of
+  // undici. That is 17 MB and more than half of the daemon's start.
+  const server = process.getBuiltinModule("node:http").createServer((request, response) => {
+    void handle(answer, request, response);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(path, resolve);
@@ -100,6 +131,44 @@ export async function serve(app: Hono, path: string): Promise<ApiServer> {
         setTimeout(() => server.closeAllConnections(), patience).unref();
       }),
   };
+}
+
+/** Bytes of a request's body; the longest that a route takes is far below. */
+const longestBody = 64 * 1024;
+
+async function handle(answer: Api, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  try {
+    const body = await bodyOf(request);
+    const { method = "GET", url = "/" } = request;
+    const said = await answer({ method, url, body, signal: gone.signal });
+    if ("json" in said.body) {
+      response.writeHead(said.status, { "content-type": "application/json" });
+      response.end(`${JSON.stringify(said.body.json)}\n`);
+      return;
+    }
+    response.writeHead(said.status, { "content-type": "application/x-ndjson" });
+    // At once, so that a client that waits for the first line sees that it is served.
+    response.flushHeaders();
+    for await (const line of said.body.lines) response.write(`${JSON.stringify(line)}\n`);
+    response.end();
+  } catch {
+    // The client went away, or sends what is no request; there is nobody to tell.
+    response.destroy();
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request) {
+    if (!Buffer.isBuffer(chunk)) continue;
+    length += chunk.length;
+    if (length > longestBody) throw new RangeError("the body is too long");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 async function groupId(name: string): Promise<number | null> {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { AtollError } from "../errors.ts";
-import { parseConfig, parseDuration, readConfig } from "./config.ts";
+import { parseDuration, readConfig } from "./config.ts";
+import { parseConfig } from "./config-file.ts";
 
 test("durations in the units that are documented", () => {
   assert.deepEqual(["90s", "5min", "6h", "1d"].map(parseDuration), [90_000, 300_000, 21_600_000, 86_400_000]);
