@@ -52,9 +52,15 @@ export function table(
     .join("\n");
 }
 
-/** Prose in lines of at most `columns` columns, each begun with `indent` (the first one too). */
+/** Longer lines are hard to read, however wide the terminal is. */
+const widestProse = 100;
+
+/**
+ * Prose in lines of at most `columns` columns, each begun with `indent` (the first one too). One line where `columns`
+ * is Infinity: what reads it there may want to search it.
+ */
 export function wrap(text: string, columns: number, indent = ""): string {
-  const limit = Math.min(columns, 100) - indent.length;
+  const limit = Number.isFinite(columns) ? Math.min(columns, widestProse) - indent.length : columns;
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(/\s+/)) {
@@ -79,10 +85,10 @@ export function json(value: unknown): string {
 export function showFailure(terminal: Terminal, error: unknown, asJson: boolean): number {
   const { code, message, next, parameters, exit } = describe(error);
   if (asJson) terminal.out(json({ error: { code, message, next, parameters } }));
-  else if (exit === exitCodes.nothingToDo) terminal.err(`atoll: ${message}\n  next: ${next}`);
   else {
-    const label = `atoll: ${styled(terminal, "bad", "error")} ${code}:`;
-    terminal.err(`${label} ${message}\n  next: ${next}`);
+    const label = exit === exitCodes.nothingToDo ? "" : `${styled(terminal, "bad", "error")} ${code}: `;
+    terminal.err(wrap(`atoll: ${label}${message}`, terminal.columns));
+    terminal.err(wrap(`next: ${next}`, terminal.columns, "  "));
   }
   return exit;
 }
