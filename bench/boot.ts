@@ -74,36 +74,17 @@ export const boot = defineBench({
     const row = (what: string, show: (value: number) => string, of: (machine: Machine) => number) => [
       ...[what, show(of(atoll)), show(of(debian)), percent(of(atoll), of(debian))],
     ];
-    const middle = (of: (start: Start) => number) => (machine: Machine) => median(machine.later.map(of));
+    const middle = (key: keyof Start) => (machine: Machine) =>
+      median(machine.later.map((start) => start[key]));
     const starts = table(
       ["start (UEFI, 2 processors, 1 GiB)", "Atoll", "plain Debian 13", "ratio"],
       [
-        row(
-          "**power on to ready**",
-          seconds,
-          middle(({ wall }) => wall),
-        ),
+        row("**power on to ready**", seconds, middle("wall")),
         row("the same, the first time ever", seconds, ({ first }) => first.wall),
-        row(
-          "processor time that QEMU used until then",
-          seconds,
-          middle(({ cpu }) => cpu),
-        ),
-        row(
-          "kernel start to ready",
-          seconds,
-          middle(({ uptime }) => uptime),
-        ),
-        row(
-          "kernel start to multi-user.target",
-          seconds,
-          middle(({ multiUser }) => multiUser),
-        ),
-        row(
-          "memory in use when ready",
-          bytes,
-          middle(({ used }) => used),
-        ),
+        row("processor time that QEMU used until then", seconds, middle("cpu")),
+        row("kernel start to ready", seconds, middle("uptime")),
+        row("kernel start to multi-user.target", seconds, middle("multiUser")),
+        row("memory in use when ready", bytes, middle("used")),
       ],
     );
     const idle = table(

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createWriteStream } from "node:fs";
-import { copyFile, mkdir, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, stat, symlink, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import Type from "typebox";
@@ -32,7 +32,6 @@ const updateSchema = Type.Object({
   what: Type.String(),
   pull: waySchema,
   delta: waySchema,
-  image: waySchema,
   patch: waySchema,
 });
 
@@ -42,21 +41,26 @@ type Update = Type.Static<typeof updateSchema>;
 /** What an update costs on the wire and in time, by each way to bring it, for three kinds of update. */
 export const updates = defineBench({
   name: "updates",
-  figures: Type.Object({ updates: Type.Array(updateSchema) }),
+  figures: Type.Object({
+    /** Our tree whole. All three updates end in it, or in it with a file or two changed: measured once. */
+    image: waySchema,
+    updates: Type.Array(updateSchema),
+  }),
   measure: async (context) => {
     const ground = await openGround(context);
+    const image = await measureImage(context, ground);
     const measured: Update[] = [];
     for (const makePair of [smallChange, bigPackage, securityUpdate]) {
       const pair = await makePair(context, ground);
       context.progress.step(`measuring updates: ${pair.kind}`);
       measured.push({ kind: pair.kind, what: pair.what, ...(await measurePair(context, ground, pair)) });
     }
-    return { updates: measured };
+    return { image, updates: measured };
   },
-  render: (figures) => figures.updates.map(renderUpdate).join("\n\n"),
+  render: (figures) => figures.updates.map((update) => renderUpdate(update, figures.image)).join("\n\n"),
 });
 
-function renderUpdate({ kind, what, pull, delta, image, patch }: Update): string {
+function renderUpdate({ kind, what, pull, delta, patch }: Update, image: Way): string {
   const row = (name: string, way: Way): string[] => [
     name,
     bytes(way.bytes),
@@ -174,38 +178,60 @@ async function securityUpdate(context: BenchContext, ground: Ground): Promise<Pa
   return { kind: "A whole security update", what, from: composed.checksum, to: ground.base };
 }
 
-type Ways = Pick<Update, "pull" | "delta" | "image" | "patch">;
+type Ways = Pick<Update, "pull" | "delta" | "patch">;
 
 /** How often each way is taken; the middle one counts. */
 const turns = 3;
 
 async function measurePair(context: BenchContext, ground: Ground, pair: Pair): Promise<Ways> {
-  const folder = join(context.scratch, "update");
-  const served = join(folder, "served");
-  await mkdir(served, { recursive: true });
-  const delta = await makeOrigin(context, ground, pair, join(served, "repo"));
-  const files = await makeFiles(context, ground, pair, folder);
-  const origin = await openOrigin(served);
-  try {
-    const address = `http://127.0.0.1:${origin.port}/files`;
+  return withOrigin(context, async ({ folder, served, origin, address }) => {
+    const delta = await makeOrigin(context, ground, pair, join(served, "repo"));
     const client = await makeClient(context, ground, pair, folder, `${address}/repo`);
     const pulled = async (option: string): Promise<Traffic> =>
       middle(await repeat(turns, () => client.pull(origin, option)));
-    const unpacked = async (name: string, options: readonly string[]): Promise<Traffic> =>
-      middle(
-        await repeat(turns, () =>
-          origin.metered(() => unpack(context, `${address}/${name}`, folder, options)),
-        ),
-      );
+    const pull = { ...(await pulled("--disable-static-deltas")), made: 0 };
+    const before = await packTree(context, ground, pair.from, folder);
+    const after = await packTree(context, ground, pair.to, folder);
+    const by = [`--patch-from=${before}`, "--long=31"];
+    const made = await compress(context, after, join(served, "patch.zst"), by);
+    const unpacked = await repeat(turns, () =>
+      origin.metered(() => unpack(context, `${address}/patch.zst`, folder, by)),
+    );
     return {
-      pull: { ...(await pulled("--disable-static-deltas")), made: 0 },
+      pull,
       delta: { ...(await pulled("--require-static-deltas")), made: delta },
-      image: { ...(await unpacked("image.zst", [])), made: files.image },
-      patch: {
-        ...(await unpacked("patch.zst", [`--patch-from=${files.old}`, "--long=31"])),
-        made: files.patch,
-      },
+      patch: { ...middle(unpacked), made },
     };
+  });
+}
+
+async function measureImage(context: BenchContext, ground: Ground): Promise<Way> {
+  return withOrigin(context, async ({ folder, served, origin, address }) => {
+    const tar = await packTree(context, ground, ground.base, folder);
+    const made = await compress(context, tar, join(served, "image.zst"), []);
+    const unpacked = await repeat(turns, () =>
+      origin.metered(() => unpack(context, `${address}/image.zst`, folder, [])),
+    );
+    return { ...middle(unpacked), made };
+  });
+}
+
+interface Place {
+  /** Scratch, removed at the end. */
+  readonly folder: string;
+  /** What the origin serves, at `address`. */
+  readonly served: string;
+  readonly origin: Origin;
+  readonly address: string;
+}
+
+async function withOrigin<T>(context: BenchContext, work: (place: Place) => Promise<T>): Promise<T> {
+  const folder = join(context.scratch, "update");
+  const served = join(folder, "served");
+  await mkdir(served, { recursive: true });
+  const origin = await openOrigin(served);
+  try {
+    return await work({ folder, served, origin, address: `http://127.0.0.1:${origin.port}/files` });
   } finally {
     await origin.close();
     await context.toolbox.run(["rm", "-rf", folder], { step: "tidying up" });
@@ -213,12 +239,8 @@ async function measurePair(context: BenchContext, ground: Ground, pair: Pair): P
 }
 
 function middle(runs: readonly Traffic[]): Traffic {
-  const of = (pick: (traffic: Traffic) => number): number => median(runs.map(pick));
-  return {
-    bytes: of((run) => run.bytes),
-    requests: of((run) => run.requests),
-    seconds: of((run) => run.seconds),
-  };
+  const of = (key: keyof Traffic): number => median(runs.map((run) => run[key]));
+  return { bytes: of("bytes"), requests: of("requests"), seconds: of("seconds") };
 }
 
 /** A repository that offers the newer tree, with the delta; gives the seconds that the delta took. */
@@ -238,40 +260,34 @@ async function makeOrigin(
   return made.seconds;
 }
 
-interface Files {
-  /** The older tree as a tar file. */
-  readonly old: string;
-  /** Seconds that the full image and the patch took. */
-  readonly image: number;
-  readonly patch: number;
+/** A commit as a tar file that depends on nothing but its content: names in order, no times, no owners. */
+async function packTree(
+  context: BenchContext,
+  ground: Ground,
+  commit: string,
+  folder: string,
+): Promise<string> {
+  const { toolbox, signal } = context;
+  const tree = join(folder, commit);
+  await checkOut(context, ground.path, commit, tree);
+  const fixed = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
+  const argv = ["tar", "--directory", tree, ...fixed, "-cf", `${tree}.tar`, "."] as const;
+  await toolbox.run(argv, { step: "packing a tree", signal });
+  await toolbox.run(["rm", "-rf", tree], { step: "tidying up" });
+  return `${tree}.tar`;
 }
 
-async function makeFiles(context: BenchContext, ground: Ground, pair: Pair, folder: string): Promise<Files> {
-  const { toolbox, signal } = context;
-  const pack = async (commit: string, name: string): Promise<string> => {
-    const tree = join(folder, name);
-    await checkOut(context, ground.path, commit, tree);
-    const tar = `${tree}.tar`;
-    const fixed = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-    await toolbox.run(["tar", "--directory", tree, ...fixed, "-cf", tar, "."], {
-      step: "packing a tree",
-      signal,
-    });
-    await toolbox.run(["rm", "-rf", tree], { step: "tidying up" });
-    return tar;
-  };
-  const old = await pack(pair.from, "old");
-  const fresh = await pack(pair.to, "new");
-  const compress = async (name: string, options: readonly string[]): Promise<number> => {
-    context.progress.step(`making ${name}`);
-    const output = join(folder, "served", name);
-    const argv = ["zstd", "--quiet", "-19", "-T0", ...options, fresh, "-o", output] as const;
-    return (await timed(() => toolbox.run(argv, { step: `making ${name}`, signal }))).seconds;
-  };
-  const image = await compress("image.zst", []);
-  const patch = await compress("patch.zst", [`--patch-from=${old}`, "--long=31"]);
-  await rm(fresh);
-  return { old, image, patch };
+/** Compresses with `zstd -19` and more `options`; gives the seconds that it took. */
+async function compress(
+  { toolbox, progress, signal }: BenchContext,
+  input: string,
+  output: string,
+  options: readonly string[],
+): Promise<number> {
+  const step = `making ${basename(output)}`;
+  progress.step(step);
+  const argv = ["zstd", "--quiet", "-19", "-T0", ...options, input, "-o", output] as const;
+  return (await timed(() => toolbox.run(argv, { step, signal }))).seconds;
 }
 
 /** A host's repository, which holds the older tree and nothing else before every pull. */

@@ -12,7 +12,7 @@ import { buildAll } from "./build.ts";
 /**
  * Measures: every bench, or those in `names`. Writes bench/results/NAME.json for each, brings docs/benchmarks.md up to
  * date, and leaves nothing else behind but what the cache keeps. A bench that fails keeps its older result, and the
- * others go on. Gives the exit code of the process. Errors: INTERRUPTED, and those of making the toolbox.
+ * others go on. Gives the exit code of the process. Errors: those of making the toolbox.
  */
 export async function runBench(names: readonly string[], signal: AbortSignal): Promise<number> {
   const unknown = names.filter((name) => !benches.some((bench) => bench.name === name));
@@ -32,7 +32,7 @@ export async function runBench(names: readonly string[], signal: AbortSignal): P
         await writeResult(bench, await bench.run(context));
         console.log(`ok      ${bench.name} (${shown(started)})`);
       } catch (error) {
-        if (signal.aborted) throw error;
+        if (signal.aborted) return;
         failed += 1;
         console.log(`FAILED  ${bench.name} (${shown(started)}): ${asAtollError(error).message}`);
         if (error instanceof Error && error.stack) console.log(error.stack.replace(/^/gm, "        "));
@@ -40,6 +40,10 @@ export async function runBench(names: readonly string[], signal: AbortSignal): P
     }
   });
   await writePage();
+  if (signal.aborted) {
+    console.error("bench: interrupted; what it made is removed, results that were complete are kept");
+    return exitCodes.interrupted;
+  }
   console.log("the tables are in docs/benchmarks.md, the figures in bench/results");
   return failed === 0 ? exitCodes.done : exitCodes.failed;
 }
