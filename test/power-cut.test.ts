@@ -230,8 +230,8 @@ sha256sum --quiet -c /var/lib/atoll-test/sums
 [ "$(cat /var/lib/atoll-test/cut)" = ${cut} ]
 [ "$(stat -c %s /boot/grub/grubenv)" = 1024 ]
 head -n 1 /boot/grub/grubenv | grep -qx '# GRUB Environment Block'
-ostree ls -R --repo=/ostree/repo ${commit} /usr | awk '{ print substr($1, 1, 1), $5 }' | sort > /run/atoll-test.commit
-find /usr -printf '%y %p\\n' | sed 's/^f/-/' | sort > /run/atoll-test.disk
+ostree ls -R --nul-filenames-only --repo=/ostree/repo ${commit} /usr | sort -z > /run/atoll-test.commit
+find /usr -print0 | sort -z > /run/atoll-test.disk
 cmp /run/atoll-test.commit /run/atoll-test.disk
 systemctl list-units --failed --plain --no-legend
 echo whole`;
