@@ -75,8 +75,9 @@ export async function diffCommits(options: DiffOptions): Promise<CommitDiff> {
   if (changed > 0) progress.step("reading changelogs");
   let done = 0;
   const explain = async (change: PackageChange, newer: Described, low: string, high: string) => {
-    progress.detail(`${++done} of ${changed}: ${change.name}`);
-    const all = await readEntries(change.name, newer, options);
+    done += 1;
+    progress.detail(`${done} of ${changed}: ${change.name}`);
+    const all = await readEntries([change.name, ...siblings(change.name, high, newer)], newer, options);
     const entries = all && entriesBetween(all, sourceVersion(low), sourceVersion(high));
     return { ...change, entries, cves: cvesIn(entries?.map(({ text }) => text).join("\n") ?? "") };
   };
@@ -130,8 +131,26 @@ function sourceVersion(version: string): string {
   return version.replace(/\+b\d+$/, "");
 }
 
-/** Entries of a package's changelog, out of its file. */
+/** Packages of one version with `name`: its source built them as well, and one of them may have the changelog for all. */
+function siblings(name: string, version: string, { packages }: Described): string[] {
+  return packages.filter((each) => each.version === version && each.name !== name).map((each) => each.name);
+}
+
+/** Entries of the changelog that the first of these packages has which has one. */
 async function readEntries(
+  names: readonly string[],
+  described: Described,
+  options: DiffOptions,
+): Promise<ChangelogEntry[] | null> {
+  for (const name of names) {
+    const entries = await readOwnEntries(name, described, options);
+    if (entries !== null) return entries;
+  }
+  return null;
+}
+
+/** Entries of a package's own changelog, out of its file. */
+async function readOwnEntries(
   name: string,
   { files }: Described,
   { cache, toolbox, signal }: DiffOptions,

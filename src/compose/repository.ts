@@ -167,15 +167,11 @@ export async function openRepository(
       return checksum;
     },
     delta: async (from, to) => {
-      await ostree(
-        "making deltas",
-        "static-delta",
-        "generate",
-        repo,
-        "--if-not-exists",
-        `--from=${from}`,
-        `--to=${to}`,
-      );
+      // bsdiff takes minutes for the largest programs and gains little there (a recompiled Go program differs all
+      // over); with no fallback all else travels in the delta, compressed better than as files.
+      const limits = ["--max-bsdiff-size=16", "--min-fallback-size=0"];
+      const ends = [`--from=${from}`, `--to=${to}`];
+      await ostree("making deltas", "static-delta", "generate", repo, "--if-not-exists", ...limits, ...ends);
     },
     publish: async () => {
       await dropOldDeltas(path, ostree);
