@@ -265,9 +265,10 @@ export function planKernelArguments({ deployments, bad }: Observed, request: Kar
 export function planPin({ deployments }: Observed, name: string, pinned: boolean): Plan {
   const target = namedDeployment(deployments, name);
   if (target.staged) throw new AtollError("PIN_STAGED", { version: shownName(target) });
-  const state = pinned ? "pinned" : "not pinned";
-  if (target.pinned === pinned) return nothing(`${shownName(target)} is ${state} already`);
-  const summary = `${shownName(target)} is ${state}`;
+  if (target.pinned === pinned) {
+    return nothing(pinned ? `${shownName(target)} is pinned already` : `${shownName(target)} is not pinned`);
+  }
+  const summary = pinned ? `${shownName(target)} is pinned` : `${shownName(target)} is no longer pinned`;
   const about = { checksum: target.checksum, version: target.version, kernelArguments: null };
   return {
     steps: [
