@@ -116,10 +116,11 @@ function collect(stream: NodeJS.ReadableStream | null, onLine?: (line: string) =
   return () => chunks.join("");
 }
 
-/** The last `count` non-empty lines of `text`, joined by " | ". */
+/** The last `count` non-empty lines of `text`, 300 characters of each, joined by " | ". */
 export function lastLines(text: string, count: number): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  return lines.slice(-count).join(" | ").trim();
+  const short = (line: string): string => (line.length > 300 ? `${line.slice(0, 299)}…` : line);
+  return lines.slice(-count).map(short).join(" | ").trim();
 }
 
 /** `argv` as one would type it, shortened to fit a line. */

@@ -14,6 +14,8 @@ export interface ToolboxCommand {
   readonly binds?: readonly string[];
   /** Folder to start in; it must be visible inside. `/` when absent. */
   readonly cwd?: string;
+  /** Variables to set. Of the caller's own only those that lead to a proxy go in. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A Debian 13 root of our own, whose programs see the computer's files at their usual paths. */
@@ -104,8 +106,10 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
     root,
     rootless,
     argv: (argv, command) => enter(home, argv, command),
-    run: (argv, { binds, cwd, ...rest }) =>
-      run(enter(home, argv, { ...(binds && { binds }), ...(cwd && { cwd }) }), { shownAs: argv, ...rest }),
+    run: (argv, { binds, cwd, env, ...rest }) => {
+      const command = { ...(binds && { binds }), ...(cwd && { cwd }), ...(env && { env }) };
+      return run(enter(home, argv, command), { shownAs: argv, ...rest });
+    },
   };
 }
 
@@ -178,32 +182,56 @@ interface Home {
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * Mounts `from to` pairs up to `--` under the root, then becomes the program. Folders of the computer come before
- * /dev, /proc and /sys: the cache holds the toolbox itself, and a recursive bind of it must not find those inside.
- * The caller's umask must not show in what is made.
+ * Mounts `from to` pairs up to `--` under the root, then becomes the program. The caller's umask and environment must
+ * not show in what is made. GnuPG keeps its sockets below /run/user, if that is there, whatever the length of its home.
  */
 const enterScript = `
 umask 022
 export PATH=${path}
 root=$1 cwd=$2; shift 2
+mkdir -p -m 700 "$root/run/user/0"
 while [ "$1" != -- ]; do
   if [ -d "$1" ]; then mkdir -p "$root$2"
   elif [ ! -e "$root$2" ]; then mkdir -p "$(dirname "$root$2")"; : > "$root$2"; fi
   mount --rbind "$1" "$root$2"; shift 2
 done
 shift
-exec chroot "$root" env --chdir="$cwd" "$@"`;
+exec chroot "$root" env --ignore-environment --chdir="$cwd" "$@"`;
 
 function enter(home: Home, argv: Argv, command: ToolboxCommand = {}): [string, ...string[]] {
-  const same = [...home.binds, ...(command.binds ?? []), "/sys", "/proc", "/dev"];
-  const mounts = same.flatMap((path) => [path, path]);
+  const folders = outermost([...home.binds, ...(command.binds ?? [])], home.root);
+  const mounts = [...folders, "/sys", "/proc", "/dev"].flatMap((path) => [path, path]);
   if (home.resolvConf) mounts.push(home.resolvConf, "/etc/resolv.conf");
+  const env = {
+    PATH: path,
+    HOME: "/root",
+    LC_ALL: "C.UTF-8",
+    TZ: "UTC",
+    ...proxyVariables(),
+    ...command.env,
+  };
   return [
     ...namespace(home.rootless),
     ...["sh", "-euc", enterScript, "toolbox", home.root, command.cwd ?? "/", ...mounts, "--"],
-    ...["LC_ALL=C.UTF-8", "TZ=UTC"],
+    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
     ...argv,
   ];
+}
+
+/**
+ * Those of `paths` that lie in none of the others, the one that holds the toolbox itself first: bound later, it would
+ * show the mounts that were made in the toolbox before.
+ */
+export function outermost(paths: readonly string[], root: string): string[] {
+  const within = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+  const distinct = [...new Set(paths)];
+  const outer = distinct.filter((path) => !distinct.some((other) => other !== path && within(path, other)));
+  return outer.toSorted((a, b) => Number(within(root, b)) - Number(within(root, a)));
+}
+
+function proxyVariables(): Record<string, string> {
+  const names = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
 /** A mount namespace, in a user namespace of ours when not root: 0 is the user, 1 and up the subordinate ids. */

@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { outermost } from "./toolbox.ts";
+
+test("a folder within another is seen with it; the one that holds the toolbox comes first", () => {
+  const root = "/home/u/.cache/atoll/toolbox-1";
+  const cache = "/home/u/.cache/atoll";
+  assert.deepEqual(outermost(["/srv/clone", "/tmp", cache], root), [cache, "/srv/clone", "/tmp"]);
+  assert.deepEqual(outermost([cache, "/tmp", "/tmp/state", "/tmp", "/tmpfoo"], root), [
+    cache,
+    "/tmp",
+    "/tmpfoo",
+  ]);
+  assert.deepEqual(outermost(["/tmp/cache", "/srv", "/tmp"], "/tmp/cache/toolbox-1"), ["/tmp", "/srv"]);
+});
