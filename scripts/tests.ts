@@ -9,6 +9,7 @@ import { killMachine, listMachines } from "../src/lab/machine.ts";
 import { stopOrigin } from "../src/lab/origin.ts";
 import { labDirectory, projectRoot } from "../src/paths.ts";
 import { run } from "../src/process.ts";
+import { buildAll } from "./build.ts";
 
 /**
  * - `check`: the static checks alone.
@@ -44,7 +45,11 @@ export async function runTests(kind: TestKind, options: TestOptions = {}): Promi
   if ((kind === "check" || kind === "test") && files.length === 0) {
     for (const check of checks) parts.push(await staticCheck(check, signal));
   }
-  if (kind === "unit" || kind === "test") parts.push(...(await unitTests(files, signal)));
+  if (kind === "unit" || kind === "test") {
+    // Our own treefile names the programs that go into the tree; a fresh clone has none yet.
+    await buildAll();
+    parts.push(...(await unitTests(files, signal)));
+  }
   if (kind === "test") parts.push(...(await machineTests(testFiles("test/*.test.ts", files), signal)));
   if (kind === "soak") {
     process.env.ATOLL_TEST_CUTS ??= "200";

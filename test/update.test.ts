@@ -11,6 +11,7 @@ import { scenario } from "./scenario.ts";
 import {
   bulk,
   etcFolder,
+  forgetKey,
   publish,
   stealSignature,
   strangersKey,
@@ -158,6 +159,7 @@ async function refusals(
   await step("a tree that somebody else signed is refused", async () => {
     const signer = await strangersKey(bed.toolbox, join(stateDirectory(), "stranger"));
     await publish(trees, await bed.derive({ signer }));
+    await forgetKey(bed.toolbox, signer);
     await assertRefused(machine, "COMMIT_KEY_UNKNOWN", upgrade);
   });
 

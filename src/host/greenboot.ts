@@ -20,7 +20,6 @@ export interface GreenbootOptions {
 }
 
 export const greenbootRoots: readonly string[] = ["/usr/lib/greenboot", "/etc/greenboot"];
-export const greenbootConfiguration = "/etc/greenboot/greenboot.conf";
 
 /** The scripts of `folder` as checks, run in order; those of `check/required.d` only up to the first failure. */
 export async function runScripts(
