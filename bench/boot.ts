@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import Type from "typebox";
-import { getMachine, killMachine, type LabTools, removeMachine, stopMachine } from "../src/lab/machine.ts";
+import { getMachine, type LabTools, stopMachine } from "../src/lab/machine.ts";
 import { labTarget, sshRun } from "../src/lab/ssh.ts";
 import { labDirectory } from "../src/paths.ts";
 import { defineBench, median, repeat } from "./harness.ts";
-import { makeHostImage, makeMachine, type Start, startTimed } from "./machines.ts";
+import { dropMachine, makeHostImage, makeMachine, type Start, startTimed } from "./machines.ts";
 import { makePlainDebian } from "./plain-debian.ts";
 import { bytes, percent, seconds, table } from "./table.ts";
 import { openGround } from "./trees.ts";
@@ -67,7 +67,7 @@ export const boot = defineBench({
         daemon: await watchIdle(tools, "atoll"),
       };
     } finally {
-      for (const name of ["atoll", "debian"]) await remove(tools.lab, name);
+      for (const name of ["atoll", "debian"]) await dropMachine(tools.lab, name);
     }
   },
   render: ({ accelerator, atoll, debian, daemon }) => {
@@ -100,11 +100,6 @@ export const boot = defineBench({
 
 function spread(name: string, { later }: Machine): string {
   return `${name} ${later.map(({ wall }) => seconds(wall)).join(", ")}`;
-}
-
-async function remove(lab: string, name: string): Promise<void> {
-  await killMachine({ lab }, name).catch(() => false);
-  await removeMachine({ lab }, name).catch(() => {});
 }
 
 /** What a boot leaves to do goes on for a while after the verdict. */

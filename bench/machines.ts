@@ -1,12 +1,15 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildImage } from "../src/compose/image.ts";
+import { hasCode } from "../src/errors.ts";
 import {
   createMachine,
   getMachine,
+  killMachine,
   type LabTools,
   type MachineSpec,
   markProvisioned,
+  removeMachine,
   startMachine,
 } from "../src/lab/machine.ts";
 import { machineFiles } from "../src/lab/record.ts";
@@ -73,23 +76,25 @@ export async function makeHostImage(
   return { file: output, format: "raw", label: tree.version };
 }
 
-/** What both sides of a comparison get: what `atoll lab create` gives, and UEFI. */
-export async function machineSpec(
-  lab: string,
-  name: string,
-  image: MachineSpec["image"],
-): Promise<MachineSpec> {
-  const { publicKey } = await labKey(lab);
-  return {
+/** Makes a machine, stopped, for `startTimed`: the same one whatever is on its disk. */
+export async function makeMachine(tools: LabTools, name: string, image: MachineSpec["image"]): Promise<void> {
+  const { publicKey } = await labKey(tools.lab);
+  await createMachine(tools, {
     ...{ name, image, diskGiB: 8, memoryMiB: 1024, cpus: 2, firmware: "uefi", ports: [] },
     provisioning: { hostname: name, rootKeys: [publicKey] },
-  };
+  });
+  await writeFile(machineFiles(tools.lab, name).consoleLog, "");
 }
 
-/** Makes a machine, stopped, for `startTimed`. */
-export async function makeMachine(tools: LabTools, name: string, image: MachineSpec["image"]): Promise<void> {
-  await createMachine(tools, await machineSpec(tools.lab, name, image));
-  await writeFile(machineFiles(tools.lab, name).consoleLog, "");
+/** Leaves nothing of a machine, whatever became of it. */
+export async function dropMachine(lab: string, name: string): Promise<void> {
+  try {
+    await killMachine({ lab }, name);
+    await removeMachine({ lab }, name);
+  } catch (error) {
+    // It was never made, or its making failed: then nothing of it is left.
+    if (!hasCode(error, "LAB_NO_MACHINE")) throw error;
+  }
 }
 
 /** Starts a stopped machine and waits until it says that it is ready. */

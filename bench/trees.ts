@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readReleases } from "../src/compose/repository.ts";
-import { openSigningKey } from "../src/compose/signing.ts";
+import { openSigningKey, type SigningKey } from "../src/compose/signing.ts";
 import type { TreeRepository } from "../test/trees.ts";
 import type { BenchContext } from "./harness.ts";
 
@@ -10,6 +10,7 @@ export interface Ground extends TreeRepository {
   /** When the composed tree says it is from, in seconds since 1970. */
   readonly timestamp: number;
   readonly version: string;
+  readonly key: SigningKey;
 }
 
 /** Opens the repository of this run, composing our tree into it first. */
@@ -21,7 +22,7 @@ export async function openGround(context: BenchContext): Promise<Ground> {
   const release = releases.find((each) => each.checksum === checksum);
   if (!release) throw new Error(`${path} does not have ${checksum} on ${ref}`);
   const signer = { home: key.home, keyId: key.id };
-  return { toolbox, path, ref, base: checksum, signer, version, timestamp: release.timestamp };
+  return { toolbox, path, ref, base: checksum, signer, version, timestamp: release.timestamp, key };
 }
 
 /** Writes the files of a commit into `folder`, which must not be there yet; they belong to whoever runs the bench. */

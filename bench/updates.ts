@@ -5,12 +5,14 @@ import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import Type from "typebox";
+import { treesPath } from "../src/compose/base.ts";
 import { composeTree } from "../src/compose/compose.ts";
 import { debPath, fetchDebs } from "../src/compose/debs.ts";
 import { type LockedPackage, readLock } from "../src/compose/lock.ts";
+import { openRepository } from "../src/compose/repository.ts";
 import { readTreefile } from "../src/compose/treefile.ts";
 import { projectRoot } from "../src/paths.ts";
-import { deriveTree, publish, type TreeFile } from "../test/trees.ts";
+import { deriveTree, type TreeFile } from "../test/trees.ts";
 import { type BenchContext, defineBench, median, repeat, timed } from "./harness.ts";
 import { type Origin, openOrigin, type Traffic } from "./origin.ts";
 import { readFolder } from "./overlay.ts";
@@ -243,21 +245,23 @@ function middle(runs: readonly Traffic[]): Traffic {
   return { bytes: of("bytes"), requests: of("requests"), seconds: of("seconds") };
 }
 
-/** A repository that offers the newer tree, with the delta; gives the seconds that the delta took. */
+/** A repository that offers the newer tree as ours are offered; gives the seconds that the delta took. */
 async function makeOrigin(
-  { toolbox, signal }: BenchContext,
+  { toolbox, cache, signal }: BenchContext,
   ground: Ground,
   { from, to }: Pair,
   path: string,
 ): Promise<number> {
   const step = "making an origin";
+  const repository = await openRepository(path, ground.key, {
+    ...{ toolbox, trees: treesPath(cache), signal },
+  });
   const repo = `--repo=${path}`;
-  await toolbox.run(["ostree", "init", repo, "--mode=archive"], { step, signal });
   await toolbox.run(["ostree", "pull-local", repo, ground.path, from, to], { step, signal });
-  const generate = ["ostree", "static-delta", "generate", repo, `--from=${from}`, `--to=${to}`] as const;
-  const made = await timed(() => toolbox.run(generate, { step: "making the delta", signal }));
-  await publish({ ...ground, path }, { checksum: to });
-  return made.seconds;
+  await toolbox.run(["ostree", "refs", repo, `--create=${ground.ref}`, to], { step, signal });
+  const { seconds: made } = await timed(() => repository.delta(from, to));
+  await repository.publish();
+  return made;
 }
 
 /** A commit as a tar file that depends on nothing but its content: names in order, no times, no owners. */
@@ -306,8 +310,16 @@ async function makeClient(
   await ostree(step, "init", repo, "--mode=bare");
   await ostree(step, "pull-local", repo, "--disable-fsync", ground.path, from);
   await ostree(step, "refs", repo, "--create=before", from);
-  const key = join(ground.signer.home, "..", "atoll.gpg");
-  await ostree(step, "remote", "add", repo, "--set=gpg-verify=true", `--set=gpgkeypath=${key}`, "atoll", url);
+  await ostree(
+    step,
+    "remote",
+    "add",
+    repo,
+    "--set=gpg-verify=true",
+    `--set=gpgkeypath=${ground.key.publicKey}`,
+    "atoll",
+    url,
+  );
   return {
     pull: async (origin, option) => {
       const traffic = await origin.metered(() =>
