@@ -20,6 +20,7 @@ async function ask<Verb extends HostVerb>(
   verb: Verb,
   request: HostRequests[Verb],
 ): Promise<Operation> {
+  await host.settle(signal);
   const { id } = await host.begin(verb, request);
   for await (const _ of host.operations.events(id, signal)) {
     // Until it ends.
@@ -169,8 +170,8 @@ test("while a boot is on trial, and while another operation runs, changes wait",
   withMachine(async (machine) => {
     machine.newest = { version: "1.1" };
     const host = hostOf(machine);
-    const first = host.begin("upgrade", {});
-    await first;
+    // Not settled yet: it waits, and so is still running when the next one comes.
+    await host.begin("upgrade", {});
     await assert.rejects(host.begin("cleanup", {}), (error) => hasCode(error, "BUSY"));
     await host.operations.stop();
     await ask(hostOf(machine), "upgrade", {});

@@ -51,6 +51,7 @@ export interface Host {
 export function openHost(ports: Ports, operations: Operations): Host {
   const signatures = new Map<string, Signature>();
   const problems: { update: HostStatus["updateProblem"] } = { update: null };
+  const settled = Promise.withResolvers<void>();
   const look = async (signal: AbortSignal): Promise<void> => {
     try {
       await lookForUpdate(ports, signal);
@@ -74,8 +75,9 @@ export function openHost(ports: Ports, operations: Operations): Host {
       return { report, verdict: judgement?.verdict ?? null };
     },
     diff: (from, to) => diffTrees(ports, from, to),
-    begin: (verb, request) => begin(ports, operations, signatures, verb, request),
-    settle: (signal) => settle(ports, signal),
+    begin: (verb, request) =>
+      begin({ ports, operations, signatures, settled: settled.promise }, verb, request),
+    settle: (signal) => settle(ports, settled.resolve, signal),
     async watchForUpdates(signal) {
       const { check } = ports.config.update;
       // Not at once: a machine that has just started has better to do; and not all machines at the same minute.
@@ -91,7 +93,8 @@ export function openHost(ports: Ports, operations: Operations): Host {
 const settleAgain = 10_000;
 const settleAgainLongest = 600_000;
 
-async function settle(ports: Ports, signal: AbortSignal): Promise<void> {
+/** Calls `first` when it was tried once: what cannot be settled must not keep its owner from mending it. */
+async function settle(ports: Ports, first: () => void, signal: AbortSignal): Promise<void> {
   for (let wait = settleAgain; ; wait = Math.min(wait * 2, settleAgainLongest)) {
     try {
       await recordBoot(ports);
@@ -104,6 +107,8 @@ async function settle(ports: Ports, signal: AbortSignal): Promise<void> {
       const { code, message } = asAtollError(thrown);
       ports.log.error(`this boot could not be judged and settled, and will be again: ${code}: ${message}`);
       if (code === "INTERNAL" && thrown instanceof Error) ports.log.error(thrown.stack ?? "");
+    } finally {
+      first();
     }
     await ports.clock.sleep(wait, signal);
   }
@@ -114,26 +119,53 @@ function firstLook(): number {
   return 60_000 + Math.random() * 120_000;
 }
 
+interface BeginParts {
+  readonly ports: Ports;
+  readonly operations: Operations;
+  readonly signatures: Map<string, Signature>;
+  /** Resolves when this boot is judged and what came of it is written down, or that failed once. */
+  readonly settled: Promise<void>;
+}
+
 async function begin<Verb extends HostVerb>(
-  ports: Ports,
-  operations: Operations,
-  signatures: Map<string, Signature>,
+  { ports, operations, signatures, settled }: BeginParts,
   verb: Verb,
   request: HostRequests[Verb],
 ): Promise<Operation> {
   const { state, attempt } = describeTrial(await observeTrial(ports));
-  if (isOnTrial(state)) throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
+  if (state === "on-trial" || state === "judged-unwell") {
+    throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
+  }
   return operations.start(verb, async (progress, signal) => {
+    if (!(await isSettled(settled))) progress.step("waiting until this boot is judged");
+    await abortable(settled, signal);
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
-      const deployment =
-        outcome.reboot !== "not-needed" ? await nextDeployment(ports, signatures, signal) : null;
-      return { ...outcome, deployment };
+      const stays = outcome.reboot === "not-needed";
+      return { ...outcome, deployment: stays ? null : await nextDeployment(ports, signatures, signal) };
     } catch (error) {
       await recordRefusal(ports, verb, error);
       throw error;
     }
   });
+}
+
+function isSettled(settled: Promise<void>): Promise<boolean> {
+  return Promise.race([settled.then(() => true), Promise.resolve(false)]);
+}
+
+/** `promise`, given up when `signal` fires. Errors: INTERRUPTED. */
+async function abortable(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  const gone = Promise.withResolvers<never>();
+  const abort = (): void =>
+    gone.reject(new AtollError("INTERRUPTED", { step: "waiting until this boot is judged" }));
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([promise, gone.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 /** Refusals that tell of somebody's mistake, or malice, are worth keeping. */

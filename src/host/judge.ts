@@ -219,7 +219,7 @@ async function collectBoots(ports: Ports, bootId: string, signal: AbortSignal): 
       return {
         attempt,
         startedAt,
-        reasons: known?.reasons ?? [guess(log)],
+        reasons: known?.reasons ?? [guessReason(log)],
         log: [...(known?.log ?? []), ...log],
       };
     }),
@@ -234,13 +234,23 @@ function unreadable({ log }: Ports, error: unknown, signal: AbortSignal): [] {
   return [];
 }
 
+/** What tells why a boot without a verdict ended, the surest first. */
+const causes: readonly RegExp[] = [
+  /Kernel panic.*/,
+  /no verdict on this boot.*/,
+  /watchdog: .*lockup.*/,
+  /(BUG:|Oops:).*/,
+];
+
 /** Why a boot without a verdict ended, as far as its log tells. */
-function guess(log: readonly string[]): string {
-  const panic = log.find((line) => /Kernel panic|Oops|BUG:|watchdog: .*lockup/.test(line));
-  if (panic !== undefined) return panic.replace(/^\[[^\]]*\] \S+ \S+: /, "");
+export function guessReason(log: readonly string[]): string {
+  for (const cause of causes) {
+    const found = log.map((line) => cause.exec(line)?.[0]).find((text) => text !== undefined);
+    if (found !== undefined) return found;
+  }
   if (log.length === 0)
     return "ended before its log reached the disk: in the kernel, in the initramfs, or by a reset";
-  return "ended without a verdict: by a reset, a watchdog or the boot deadline";
+  return "ended without a verdict: by a reset or a watchdog";
 }
 
 /** Every reason once, in the order of the tries. */
