@@ -8,7 +8,8 @@ import { labTarget, openApiSocket } from "./ssh.ts";
 /** An emulated first boot on a busy computer takes minutes. */
 const judgedMs = 15 * 60_000;
 const pageMs = 10 * 60_000;
-const lookEveryMs = 1000;
+/** Every look is an SSH handshake, which an emulated machine that is still starting feels. */
+const lookEveryMs = 2000;
 
 /**
  * Waits until the daemon of a running machine has judged this boot, and gives its status then.
