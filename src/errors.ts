@@ -199,7 +199,7 @@ export const errorTable = define({
     status: 400,
     exit: exitCodes.usage,
     text: "{file}:{line}:{column}: {problem}",
-    next: "correct that line; docs/guides/host.md lists the keys",
+    next: "correct that line; docs/reference/configuration.md lists the keys",
   },
   REQUEST_INVALID: {
     status: 400,
