@@ -258,9 +258,8 @@ async function makeOrigin(
   });
   const repo = `--repo=${path}`;
   await toolbox.run(["ostree", "pull-local", repo, ground.path, from, to], { step, signal });
-  await toolbox.run(["ostree", "refs", repo, `--create=${ground.ref}`, to], { step, signal });
   const { seconds: made } = await timed(() => repository.delta(from, to));
-  await repository.publish();
+  await repository.publish(ground.ref, to);
   return made;
 }
 

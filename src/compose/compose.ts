@@ -89,50 +89,53 @@ interface Composing extends Omit<ComposeOptions, "treefile" | "version"> {
   readonly repository: Repository;
 }
 
+/** What is settled before anything is made. */
+interface Intent {
+  readonly ref: string;
+  readonly releases: readonly Release[];
+  readonly ids: PinnedIds;
+  readonly inputs: string;
+  /** The version asked for, or null: the next one. */
+  readonly version: string | null;
+}
+
 async function composeLocked(composing: Composing): Promise<ComposeResult> {
-  const { treefile, repository, key } = composing;
+  const { treefile, lock, key, repository } = composing;
   const ref = `atoll/x86_64/${treefile.stream}`;
-  const releases = await readReleases(repository.path, ref, composing);
-  const { lock } = composing;
-  const inputs = await hashInputs(treefile, lock.value, await readFile(key.publicKey));
-  const given = composing.version ?? treefile.version;
-  const result = (
-    release: Release,
-    treeId: string,
-    unchanged: boolean,
-    more: readonly string[] = [],
-  ): ComposeResult => ({
-    ...{
-      checksum: release.checksum,
-      version: release.version,
-      ref,
-      treeId,
-      repository: repository.path,
-      unchanged,
-    },
-    lock: { file: lock.file, written: lock.fresh, packages: lock.value.packages.length },
-    ...{
-      kernelArguments: treefile.kernelArguments,
-      publicKey: key.publicKey,
-      notes: [...composing.notes, ...more],
-    },
-  });
-  const [newest] = releases;
-  if (newest && (given === null || given === newest.version)) {
-    const before = await readMetadata(repository.path, newest.checksum, "atoll.inputs", composing);
-    if (before === inputs) {
-      return result(
-        newest,
-        (await readMetadata(repository.path, newest.checksum, "atoll.tree-id", composing)) ?? "",
-        true,
-      );
-    }
-  }
   const ids = await pinnedIds(treefile, lock);
+  const intent: Intent = {
+    ref,
+    releases: await readReleases(repository.path, ref, composing),
+    ids,
+    inputs: await hashInputs(treefile, lock.value, ids, await readFile(key.publicKey)),
+    version: composing.version ?? treefile.version,
+  };
+  return (await findUnchanged(composing, intent)) ?? (await makeRelease(composing, intent));
+}
+
+/** The newest release, when it was made from the same inputs. */
+async function findUnchanged(composing: Composing, intent: Intent): Promise<ComposeResult | null> {
+  const { repository } = composing;
+  const [newest] = intent.releases;
+  if (!newest || (intent.version !== null && intent.version !== newest.version)) return null;
+  const read = (name: string) => readMetadata(repository.path, newest.checksum, name, composing);
+  if ((await read("atoll.inputs")) !== intent.inputs) return null;
+  // An earlier run may have been stopped between naming the commit and writing the summary.
+  if (!(await repository.isPublished(intent.ref))) await repository.publish(intent.ref, newest.checksum);
+  return resultOf(composing, intent, newest, (await read("atoll.tree-id")) ?? "", {
+    unchanged: true,
+    notes: [],
+  });
+}
+
+async function makeRelease(composing: Composing, intent: Intent): Promise<ComposeResult> {
+  const { treefile, lock, repository, progress } = composing;
+  const { ref, releases, ids, inputs } = intent;
+  const [newest] = releases;
   const base = await openBase(lock.value, ids, composing);
+  const used = releases.map((release) => release.version);
+  const version = nextVersion(intent.version, used, epoch(lock.value));
   const timestamp = Math.max(epoch(lock.value), (newest?.timestamp ?? 0) + 1);
-  const used = releases.map(({ version }) => version);
-  const version = nextVersion(given, used, epoch(lock.value));
   const tree = { id: treeIdOf(inputs, version), version, timestamp };
   const work = join(composing.cache, `tree-${tree.id}-${process.pid}`);
   try {
@@ -143,17 +146,40 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
       // place beforehand, as every later one will be.
       return await composeLocked({ ...composing, lock: await pinFresh(lock, made.fresh) });
     }
-    composing.progress.step("committing the tree");
+    progress.step("committing the tree");
     const checksum = await repository.commit({
       ...{ tree: work, ref, parent: newest?.checksum ?? null, subject: `Atoll ${version}`, timestamp },
       metadata: await commitMetadata(treefile, lock.value, inputs, tree),
     });
-    await publish(composing, releases, checksum);
-    const idle = made.idle.map((rule) => `nothing in the tree matches the \`remove\` rule ${rule}`);
-    return result({ checksum, version, timestamp }, tree.id, false, idle);
+    await makeDeltas(composing, releases, checksum);
+    progress.step("signing the summary");
+    await repository.publish(ref, checksum);
+    const notes = made.idle.map((rule) => `nothing in the tree matches the \`remove\` rule ${rule}`);
+    return resultOf(composing, intent, { checksum, version, timestamp }, tree.id, {
+      unchanged: false,
+      notes,
+    });
   } finally {
     await composing.toolbox.run(["rm", "-rf", work], { step: "tidying up" });
   }
+}
+
+function resultOf(
+  { treefile, lock, key, repository, notes }: Composing,
+  { ref }: Intent,
+  { checksum, version }: Release,
+  treeId: string,
+  more: Pick<ComposeResult, "unchanged" | "notes">,
+): ComposeResult {
+  return {
+    ...{ checksum, version, ref, treeId, repository: repository.path, unchanged: more.unchanged },
+    lock: { file: lock.file, written: lock.fresh, packages: lock.value.packages.length },
+    ...{
+      kernelArguments: treefile.kernelArguments,
+      publicKey: key.publicKey,
+      notes: [...notes, ...more.notes],
+    },
+  };
 }
 
 /** Adds ids to a lock made in this run. Errors: IDS_UNPINNED when it was not: what is checked in stays as it is. */
@@ -213,16 +239,17 @@ function shapePlan({ treefile, key }: Composing, ids: PinnedIds, tree: TreeName,
   };
 }
 
-async function publish(composing: Composing, releases: readonly Release[], checksum: string): Promise<void> {
-  const { repository, progress } = composing;
+async function makeDeltas(
+  composing: Composing,
+  releases: readonly Release[],
+  checksum: string,
+): Promise<void> {
   const from = releases.slice(0, composing.deltas ?? 3);
-  if (from.length > 0) progress.step("making deltas");
+  if (from.length > 0) composing.progress.step("making deltas");
   for (const release of from) {
-    progress.detail(`from ${release.version}`);
-    await repository.delta(release.checksum, checksum);
+    composing.progress.detail(`from ${release.version}`);
+    await composing.repository.delta(release.checksum, checksum);
   }
-  progress.step("signing the summary");
-  await repository.publish();
 }
 
 /** The time that a tree says it is from, in seconds since 1970: SOURCE_DATE_EPOCH, or when its lock was resolved. */

@@ -4,19 +4,25 @@ import { join } from "node:path";
 import { projectRoot } from "../paths.ts";
 import { type Lock, lockHash } from "./lock.ts";
 import type { Treefile } from "./treefile.ts";
+import type { PinnedIds } from "./users.ts";
 
 /** Sources of the composer that a tree's files come through: when they change, so may every tree. */
 const recipe = ["base", "cpio", "initramfs", "kernel-modules", "lay", "shape", "users"];
 
 /**
  * Names all that a tree is made from, but for its version: the lock, what the treefile says, the content of the files it
- * lays over, the key that it will trust, the composer itself. Equal inputs make an equal tree.
+ * lays over, the ids it pins, the key that it will trust, the composer itself. Equal inputs make an equal tree.
  */
-export async function hashInputs(treefile: Treefile, lock: Lock, publicKey: Uint8Array): Promise<string> {
+export async function hashInputs(
+  treefile: Treefile,
+  lock: Lock,
+  ids: PinnedIds,
+  publicKey: Uint8Array,
+): Promise<string> {
   const hash = createHash("sha256");
   const { stream, units, defaultTarget, kernelArguments, initramfsModules, remove, osRelease } = treefile;
   const said = { stream, units, defaultTarget, kernelArguments, initramfsModules, remove, osRelease };
-  hash.update(JSON.stringify([lockHash(lock), said]));
+  hash.update(JSON.stringify([lockHash(lock), ids, said]));
   hash.update(publicKey);
   for (const rule of treefile.files) {
     hash.update(JSON.stringify([rule.to, rule.mode, rule.strip]));

@@ -38,8 +38,13 @@ export interface Repository {
   commit(input: CommitInput): Promise<string>;
   /** Makes the delta between two commits, unless it is there. */
   delta(from: string, to: string): Promise<void>;
-  /** Drops deltas that lead to no ref's newest commit; writes and signs the summary, which is what machines read first. */
-  publish(): Promise<void>;
+  /**
+   * Makes a commit the newest of a ref, drops deltas that lead to no ref's newest commit, writes and signs the summary,
+   * which is what machines read first.
+   */
+  publish(ref: string, commit: string): Promise<void>;
+  /** True when the summary was signed after the ref got its newest commit. */
+  isPublished(ref: string): Promise<boolean>;
 }
 
 /** Nobody is led to a release that is not the newest: a machine that asks for such a one by name pulls its files. */
@@ -163,7 +168,6 @@ export async function openRepository(
         await rm(objectPath(path, spent, "commit"), { force: true });
       await ostree("signing the commit", "gpg-sign", repo, `--gpg-homedir=${key.home}`, checksum, key.id);
       await closeAgent(key.home, toolbox);
-      await ostree("naming the commit", "refs", repo, `--create=${input.ref}`, "--force", checksum);
       return checksum;
     },
     delta: async (from, to) => {
@@ -173,10 +177,18 @@ export async function openRepository(
       const ends = [`--from=${from}`, `--to=${to}`];
       await ostree("making deltas", "static-delta", "generate", repo, "--if-not-exists", ...limits, ...ends);
     },
-    publish: async () => {
+    publish: async (ref, checksum) => {
+      await ostree("naming the commit", "refs", repo, `--create=${ref}`, "--force", checksum);
       await dropOldDeltas(path, ostree);
       await ostree("signing the summary", "summary", repo, "--update", ...signed);
       await closeAgent(key.home, toolbox);
+    },
+    isPublished: async (ref) => {
+      const [named, summary] = await Promise.all([
+        modified(path, "refs/heads", ref),
+        modified(path, "summary.sig"),
+      ]);
+      return summary >= named;
     },
   };
 }
@@ -208,6 +220,14 @@ export function parseGvariantString(text: string): string {
 
 function objectPath(repo: string, checksum: string, suffix: string): string {
   return join(repo, "objects", checksum.slice(0, 2), `${checksum.slice(2)}.${suffix}`);
+}
+
+/** When a file was last written, in milliseconds since 1970; 0 when it is not there. */
+async function modified(...path: [string, ...string[]]): Promise<number> {
+  return stat(join(...path)).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
 }
 
 async function writeObject(path: string, bytes: Buffer): Promise<void> {
