@@ -4,7 +4,7 @@ import { type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
 import { isOnline } from "./network.ts";
 import type { Ports } from "./ports.ts";
-import { shownBytes } from "./storage.ts";
+import { lacks } from "./storage.ts";
 import type { Baseline } from "./store.ts";
 
 /** What a probe found. */
@@ -129,25 +129,10 @@ async function daemon({ selfCheck }: Ports, signal: AbortSignal): Promise<Findin
 }
 
 async function storage({ disk, config }: Ports): Promise<Finding> {
-  const systems = await Promise.all(["/", "/var", "/boot"].map((path) => disk.fileSystem(path)));
-  const seen = new Set<number>();
-  const full = systems
-    .filter(({ device }) => !seen.has(device) && seen.add(device))
-    // The root of a deployment may be an overlay or read-only image, which is always full.
-    .filter(({ path }) => path !== "/" || systems.length === 1)
-    .flatMap((system) => {
-      const share = config.health.freePercent / 100;
-      const low: string[] = [];
-      if (system.available < system.size * share) {
-        low.push(`${system.path} has ${shownBytes(system.available)} of ${shownBytes(system.size)} left`);
-      }
-      if (system.inodes > 0 && system.inodesFree < system.inodes * share) {
-        low.push(`${system.path} has ${system.inodesFree} of ${system.inodes} inodes left`);
-      }
-      return low;
-    });
-  const [first] = full;
-  return first === undefined ? passed("there is free space") : failed(first, full.slice(1));
+  // The root file system of a deployment is read-only; what may fill up is where things are written.
+  const systems = await Promise.all(["/var", "/boot"].map((path) => disk.fileSystem(path)));
+  const [first, ...more] = lacks(systems, config.health.freePercent);
+  return first === undefined ? passed("there is free space") : failed(first, more);
 }
 
 async function network({ network }: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {

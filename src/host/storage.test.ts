@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type FileSystem, needOf, shortage, shownBytes } from "./storage.ts";
+import { type FileSystem, lacks, needOf, shortage, shownBytes } from "./storage.ts";
 
 const root: FileSystem = { path: "/", device: 1, size: 1e9, available: 5e8, inodes: 1000, inodesFree: 500 };
 const boot: FileSystem = { ...root, path: "/boot", device: 2, size: 1e8, available: 5e7 };
@@ -52,6 +52,15 @@ test("more need never fits better", () => {
       assert.ok(small === null || large !== null);
     }),
   );
+});
+
+test("what is nearly full is told once for each file system", () => {
+  const full = { ...root, path: "/var", available: 1e7, inodesFree: 3 };
+  assert.deepEqual(lacks([full, { ...full, path: "/boot" }, boot], 2), [
+    "/var has only 10 MB of 1.0 GB left",
+    "/var has only 3 of 1000 inodes left",
+  ]);
+  assert.deepEqual(lacks([root, boot], 2), []);
 });
 
 test("bytes for people", () => {

@@ -85,6 +85,22 @@ function inodeShortage(system: FileSystem, needed: number, { percent }: Reserve)
   return needed <= available ? null : { where: system.path, what: "inodes", needed, available };
 }
 
+/** What is nearly full among `systems`, each file system once; one sentence each. */
+export function lacks(systems: readonly FileSystem[], percent: number): string[] {
+  const devices = new Set<number>();
+  return systems.flatMap((system) => {
+    if (devices.has(system.device)) return [];
+    devices.add(system.device);
+    const { path, available, size, inodes, inodesFree } = system;
+    const space = available < (size * percent) / 100;
+    const files = inodes > 0 && inodesFree < (inodes * percent) / 100;
+    return [
+      ...(space ? [`${path} has only ${shownBytes(available)} of ${shownBytes(size)} left`] : []),
+      ...(files ? [`${path} has only ${inodesFree} of ${inodes} inodes left`] : []),
+    ];
+  });
+}
+
 /** `bytes` for a person: `3.4 GB`, in powers of a thousand. */
 export function shownBytes(bytes: number): string {
   for (const [unit, size] of [
