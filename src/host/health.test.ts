@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { defaultConfig, fakeMachine } from "./fake-machine.ts";
+import { checkHealth, newFailures, observeBaseline } from "./health.ts";
+import type { HealthCheck } from "./model.ts";
+import type { Ports } from "./ports.ts";
+
+const signal = new AbortController().signal;
+
+async function withPorts(check: (ports: Ports) => Promise<void>): Promise<void> {
+  const machine = await fakeMachine("1.0");
+  try {
+    machine.well.add(machine.bootIdAt(0));
+    await check(machine.ports);
+  } finally {
+    await machine.remove();
+  }
+}
+
+async function find(ports: Ports, name: string): Promise<HealthCheck | undefined> {
+  return (await checkHealth(ports, signal)).checks.find((check) => check.name === name);
+}
+
+const web = {
+  unit: "web.service",
+  source: "/etc/containers/systemd/web.container",
+  active: true,
+  state: "active/running",
+};
+
+function withContainers(ports: Ports, active: boolean, healthy: boolean | null): Ports {
+  return {
+    ...ports,
+    systemd: {
+      ...ports.systemd,
+      containerUnits: async () => [{ ...web, active, state: active ? web.state : "failed/exit-code" }],
+    },
+    containers: { health: async () => new Map([["web.service", healthy]]) },
+  };
+}
+
+test("containers are held to how they were before", () =>
+  withPorts(async (ports) => {
+    const outcome = async (now: Ports): Promise<string | undefined> =>
+      (await find(now, "containers"))?.outcome;
+    assert.equal(await outcome(ports), "skipped", "nothing was noted before");
+    await ports.store.baseline.write(await observeBaseline(withContainers(ports, true, true), null, signal));
+    assert.equal(await outcome(withContainers(ports, true, true)), "passed");
+    assert.equal(await outcome(withContainers(ports, false, null)), "failed");
+    assert.equal(await outcome(withContainers(ports, true, false)), "failed");
+    assert.equal(await outcome(ports), "passed", "its file was taken away");
+    const down = await find(withContainers(ports, false, null), "containers");
+    assert.equal(down?.summary, "web.service ran before, and is failed/exit-code");
+  }));
+
+test("a container that never was healthy need not be", () =>
+  withPorts(async (ports) => {
+    await ports.store.baseline.write(await observeBaseline(withContainers(ports, true, false), null, signal));
+    assert.equal((await find(withContainers(ports, true, false), "containers"))?.outcome, "passed");
+  }));
+
+test("the network must work where it worked before, and only there", () =>
+  withPorts(async (ports) => {
+    const offline = { ...ports, network: { state: async () => ({ addresses: [], routes: [] }) } };
+    await ports.store.baseline.write(await observeBaseline(ports, null, signal));
+    assert.equal((await find(ports, "network"))?.outcome, "passed");
+    const lost = await find(offline, "network");
+    assert.equal(lost?.summary, "the network worked before, and now there is no address");
+    await ports.store.baseline.write(await observeBaseline(offline, null, signal));
+    assert.equal((await find(offline, "network"))?.outcome, "skipped");
+  }));
+
+test("a network that takes its time has it", () =>
+  withPorts(async (ports) => {
+    await ports.store.baseline.write(await observeBaseline(ports, null, signal));
+    let asked = 0;
+    const slow = {
+      ...ports,
+      config: { ...defaultConfig, health: { ...defaultConfig.health, grace: 60_000 } },
+      network: {
+        state: async () => {
+          asked++;
+          return asked < 3
+            ? { addresses: [], routes: [] }
+            : { addresses: ["10.0.2.15"], routes: ["IPv4 by eth0"] };
+        },
+      },
+    };
+    assert.equal((await find(slow, "network"))?.outcome, "passed");
+    assert.equal(asked, 3);
+  }));
+
+test("a check that cannot be made has failed, and says why", () =>
+  withPorts(async (ports) => {
+    const deaf: Ports = { ...ports, selfCheck: () => Promise.reject(new Error("connection refused")) };
+    const report = await checkHealth(deaf, signal);
+    assert.equal(report.outcome, "unwell");
+    assert.deepEqual(report.reasons, ['the check "daemon" could not be made: connection refused']);
+  }));
+
+test("units that failed before, or that nobody minds, do not count", () => {
+  const config = {
+    ...defaultConfig,
+    health: { ...defaultConfig.health, ignoreUnits: ["backup-*.service", "a+b.service"] },
+  };
+  const now = ["old.service", "new.service", "backup-1.service", "a+b.service", "aab.service"];
+  assert.deepEqual(newFailures(now, ["old.service"], config), ["new.service", "aab.service"]);
+});
+
+test("what the owner switches off is skipped, and said so", () =>
+  withPorts(async (ports) => {
+    const config = { ...defaultConfig, health: { ...defaultConfig.health, skip: ["units"] } };
+    const check = await find({ ...ports, config }, "units");
+    assert.deepEqual([check?.outcome, check?.summary], ["skipped", "switched off in atoll.yaml"]);
+  }));
