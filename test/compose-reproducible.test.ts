@@ -22,7 +22,7 @@ interface Computer {
   readonly state: string;
 }
 
-test("the same inputs make the same commit on two computers", { timeout: 900_000 }, async () => {
+test("the same inputs make the same commit on two computers", { timeout: 1_800_000 }, async () => {
   const toolbox = await openToolbox({ cache: cacheDirectory(), progress: silent });
   const scratch = await mkdtemp(join(tmpdir(), "atoll-reproducible-"));
   after(() => toolbox.run(["rm", "-rf", scratch], { step: "tidying up" }));

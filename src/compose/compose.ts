@@ -12,7 +12,7 @@ import { openRepository, type Release, type Repository, readMetadata, readReleas
 import { type LockState, settleLock } from "./settle-lock.ts";
 import type { ShapePlan } from "./shape.ts";
 import { openSigningKey, type SigningKey } from "./signing.ts";
-import type { Toolbox } from "./toolbox.ts";
+import { type Toolbox, withBinds } from "./toolbox.ts";
 import { makeTree } from "./tree.ts";
 import { readTreefile, type Treefile } from "./treefile.ts";
 import { type Entry, joinEntries, type PinnedIds, parseEntries } from "./users.ts";
@@ -59,8 +59,10 @@ export interface ComposeResult {
  * Errors: TREEFILE_*, LOCK_*, PACKAGES_*, IDS_*, FILE_MISPLACED, KERNEL_NOT_ONE, VERSION_NOT_NEWER, SIGNING_KEY_LOST,
  * COMMAND_FAILED, INTERRUPTED. After any of them the repository is as it was.
  */
-export async function composeTree(options: ComposeOptions): Promise<ComposeResult> {
-  const { toolbox, progress, signal } = options;
+export async function composeTree(given: ComposeOptions): Promise<ComposeResult> {
+  const toolbox = withBinds(given.toolbox, [given.cache, given.state]);
+  const options = { ...given, toolbox };
+  const { progress, signal } = options;
   progress.step("reading the treefile");
   const treefile = await readTreefile(options.treefile);
   const key = await openSigningKey(join(options.state, "keys"), { toolbox, ...(signal && { signal }) });

@@ -113,6 +113,20 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
   };
 }
 
+/** The same toolbox, where `binds` are seen by every program. */
+export function withBinds(toolbox: Toolbox, binds: readonly string[]): Toolbox {
+  const more = <T extends ToolboxCommand>(command: T): T => ({
+    ...command,
+    binds: [...binds, ...(command.binds ?? [])],
+  });
+  return {
+    root: toolbox.root,
+    rootless: toolbox.rootless,
+    argv: (argv, command = {}) => toolbox.argv(argv, more(command)),
+    run: (argv, options) => toolbox.run(argv, more(options)),
+  };
+}
+
 /** Names the toolbox: another suite or list of packages is another toolbox, and the old one stays as it is. */
 function toolboxKey(): string {
   return createHash("sha256")
