@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fakeMachine } from "./fake-machine.ts";
+import { checksumOf, fakeMachine } from "./fake-machine.ts";
 import { isComplete, parseBootEntry, parseOrigin, parseRemotes, readSysroot } from "./sysroot.ts";
 
 test("an origin file, as libostree writes it", () => {
@@ -51,7 +51,7 @@ test("deployments in boot order, what is staged first, the booted one by the run
     const origin = "atoll:atoll/x86_64/next";
     machine.newest = { version: "1.1" };
     await ports.ostree.fetchCommit({ remote: "atoll", ref: "x", url: "" }, 0, signal);
-    const [checksum = ""] = [Buffer.from("1.1").toString("hex").padEnd(64, "0")];
+    const checksum = checksumOf("1.1");
     assert.equal(await isComplete(ports.paths.sysroot, checksum), false, "only its description was fetched");
     await ports.ostree.stage({ checksum, origin, kernelArguments: ["rw", "quiet"] }, signal);
     const { deployments, remotes } = await readSysroot(ports.paths.sysroot);
