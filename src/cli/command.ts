@@ -99,6 +99,13 @@ export async function withHost(
   await work(await context.transport.connect(options.host ?? context.env.ATOLL_HOST), options);
 }
 
+/** A whole number above zero, given as `option`. Errors: USAGE, which names the command `help`. */
+export function parseCount(text: string, option: string, help: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new AtollError("USAGE", { problem: `${option} is "${text}", not a count`, help });
+}
+
 /** Every exit code and what it means. */
 export const exitCodeMeanings: readonly (readonly [number, string])[] = [
   [exitCodes.done, "done"],

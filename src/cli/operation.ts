@@ -2,7 +2,7 @@ import { type HostClient, HostFailure } from "../api/client.ts";
 import type { HostRequests, HostVerb, OperationResult, StatusResponse, TrialState } from "../api/types.ts";
 import { AtollError, hasCode } from "../errors.ts";
 import type { CliContext } from "./command.ts";
-import { type DrawnProgress, drawProgress } from "./progress.ts";
+import { type CommandProgress, withProgress } from "./progress.ts";
 import type { Connection } from "./transport.ts";
 
 /**
@@ -16,34 +16,30 @@ export async function runOperation<V extends HostVerb>(
   { verb, body, reboots }: { readonly verb: V; readonly body: HostRequests[V]; readonly reboots: boolean },
 ): Promise<OperationResult | null> {
   const { client } = connection;
-  const progress = drawProgress(context.terminal);
   const { id } = await client.begin(verb, body);
-  const cancel = (): void => {
-    progress.note(
-      `atoll: asked ${client.name} to stop at its next safe point (Ctrl-C again: leave it alone)`,
-    );
-    // Whether it stopped, the events tell; that the wish did not arrive, they tell as well.
-    client.cancel(id).catch(() => {});
-  };
-  context.signal.addEventListener("abort", cancel, { once: true });
-  try {
-    const result =
-      (await follow(client, id, progress)) ?? (await findOutcome(context, connection, { id, reboots }));
-    progress.done();
-    return result;
-  } catch (error) {
-    progress.failed();
-    throw error;
-  } finally {
-    context.signal.removeEventListener("abort", cancel);
-  }
+  return withProgress(context.terminal, async (progress) => {
+    const cancel = (): void => {
+      progress.note(
+        `atoll: asked ${client.name} to stop at its next safe point (Ctrl-C again: leave it alone)`,
+      );
+      // Whether it stopped, the events tell; that the wish did not arrive, they tell as well.
+      client.cancel(id).catch(() => {});
+    };
+    context.signal.addEventListener("abort", cancel, { once: true });
+    try {
+      const result = await follow(client, id, progress);
+      return result ?? (await findOutcome(context, connection, { id, reboots }));
+    } finally {
+      context.signal.removeEventListener("abort", cancel);
+    }
+  });
 }
 
 /** Shows an operation's events up to its outcome; null when they end without one. */
 async function follow(
   client: HostClient,
   id: string,
-  progress: DrawnProgress,
+  progress: CommandProgress,
 ): Promise<OperationResult | null> {
   try {
     for await (const event of client.events(id)) {
@@ -110,22 +106,27 @@ const anotherBootMs = 5000;
  * Waits until the host has come up again after the boot that `before` shows, and has been judged; a host that gives
  * its trial three tries and then goes back is waited for to the end. Errors: HOST_NOT_BACK; INTERRUPTED.
  */
-export async function waitForVerdict(
+export function waitForVerdict(
   context: CliContext,
   connection: Connection,
   before: StatusResponse,
 ): Promise<StatusResponse> {
+  return withProgress(context.terminal, (progress) => watchBoots(context, connection, before, progress));
+}
+
+async function watchBoots(
+  context: CliContext,
+  connection: Connection,
+  before: StatusResponse,
+  progress: CommandProgress,
+): Promise<StatusResponse> {
   const { name } = connection.client;
-  const progress = drawProgress(context.terminal);
   progress.step(`waiting for ${name} to come back`);
   const end = performance.now() + waitLimitMs;
   let current: Connection | null = null;
   let lastBoot = before.bootedAt;
   while (performance.now() < end) {
-    if (context.signal.aborted) {
-      progress.failed();
-      throw new AtollError("INTERRUPTED", { step: `waiting for ${name}` });
-    }
+    if (context.signal.aborted) throw new AtollError("INTERRUPTED", { step: `waiting for ${name}` });
     await context.sleep(lookEveryMs);
     try {
       current ??= await connection.renew();
@@ -134,17 +135,13 @@ export async function waitForVerdict(
         lastBoot = status.bootedAt;
         progress.step(bootStep(status));
       }
-      if (lastBoot !== before.bootedAt && isSettled(status)) {
-        progress.done();
-        return status;
-      }
+      if (lastBoot !== before.bootedAt && isSettled(status)) return status;
     } catch (error) {
-      // While it is down, nothing can be reached; anything else would be a surprise.
-      if (!hasCode(error, "HOST_UNREACHABLE")) throw error;
+      // While it is down, nothing can be reached; a daemon that has just started may not know all yet.
+      if (!hasCode(error, "HOST_UNREACHABLE") && !(error instanceof HostFailure)) throw error;
       current = null;
     }
   }
-  progress.failed();
   throw new AtollError("HOST_NOT_BACK", { host: name, minutes: waitLimitMs / 60_000 });
 }
 

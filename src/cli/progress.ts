@@ -4,7 +4,7 @@ import type { Progress } from "../progress.ts";
 import { cut } from "./output.ts";
 import { styled, type Terminal } from "./terminal.ts";
 
-export interface DrawnProgress extends Progress {
+interface DrawnProgress extends Progress {
   /** Says a whole line that stays, above the running step. */
   note(text: string): void;
   /** The running step is done. */
@@ -16,6 +16,25 @@ export interface DrawnProgress extends Progress {
 /** Steps that take longer show for how long, in milliseconds. */
 const showElapsedAfter = 2000;
 const redrawEvery = 100;
+
+/** Progress as commands use it: they say steps and notes, and how the last step ended is seen from how `work` did. */
+export type CommandProgress = Pick<DrawnProgress, "step" | "detail" | "note">;
+
+/** Runs `work` with its progress shown; its last step is done, or has failed, when it ends. */
+export async function withProgress<T>(
+  terminal: Terminal,
+  work: (progress: CommandProgress) => Promise<T>,
+): Promise<T> {
+  const progress = drawProgress(terminal);
+  try {
+    const result = await work(progress);
+    progress.done();
+    return result;
+  } catch (error) {
+    progress.failed();
+    throw error;
+  }
+}
 
 /**
  * Shows progress on standard error. On a terminal: one live line for the running step, with its details and its time,

@@ -6,7 +6,7 @@ import { cacheDirectory, stateDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
 import { json, wrap } from "../output.ts";
 import { packageTable } from "../packages.ts";
-import { drawProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 import { styled, type Terminal } from "../terminal.ts";
 
 interface DiffOptions extends CommonOptions {
@@ -29,21 +29,16 @@ export function composeDiffCommand(context: CliContext): Command {
     const { diffCommits } = await import("../../compose/diff.ts");
     const { openToolbox } = await import("../../compose/toolbox.ts");
     const { terminal, signal, env } = context;
-    const progress = drawProgress(terminal);
     const cache = cacheDirectory(env);
-    try {
-      const diff = await diffCommits({
+    const diff = await withProgress(terminal, async (progress) =>
+      diffCommits({
         ...{ from, to, cache, progress, signal },
         repository: join(stateDirectory(env), "repo"),
         toolbox: await openToolbox({ cache, progress, signal }),
-      });
-      progress.done();
-      terminal.out(options.json ? json(diff) : diffText(diff, options.short === true, terminal));
-      if (diff.from.checksum === diff.to.checksum) context.exitWith(exitCodes.nothingToDo);
-    } catch (error) {
-      progress.failed();
-      throw error;
-    }
+      }),
+    );
+    terminal.out(options.json ? json(diff) : diffText(diff, options.short === true, terminal));
+    if (diff.from.checksum === diff.to.checksum) context.exitWith(exitCodes.nothingToDo);
   });
 }
 

@@ -5,7 +5,7 @@ import { exitCodes } from "../../errors.ts";
 import { cacheDirectory, projectRoot, stateDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
 import { json, wrap } from "../output.ts";
-import { drawProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 import { composeDiffCommand } from "./compose-diff.ts";
 
 interface ComposeCommandOptions extends CommonOptions {
@@ -30,24 +30,19 @@ export function composeCommand(context: CliContext): Command {
     const options: ComposeCommandOptions = command.opts();
     const { composeTree } = await import("../../compose/compose.ts");
     const { openToolbox } = await import("../../compose/toolbox.ts");
-    const progress = drawProgress(context.terminal);
     const cache = cacheDirectory(context.env);
-    try {
-      const { signal } = context;
-      const result = await composeTree({
+    const { signal } = context;
+    const result = await withProgress(context.terminal, async (progress) =>
+      composeTree({
         ...{ cache, progress, signal, state: stateDirectory(context.env) },
         treefile: treefile === undefined ? join(projectRoot, "os", "atoll.yaml") : resolve(treefile),
         toolbox: await openToolbox({ cache, progress, signal }),
         ...(options.release !== undefined && { version: options.release }),
         ...(options.updateLock && { updateLock: true }),
-      });
-      progress.done();
-      show(context, result, options);
-      if (result.unchanged) context.exitWith(exitCodes.nothingToDo);
-    } catch (error) {
-      progress.failed();
-      throw error;
-    }
+      }),
+    );
+    show(context, result, options);
+    if (result.unchanged) context.exitWith(exitCodes.nothingToDo);
   });
 }
 

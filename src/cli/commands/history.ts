@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import type { HistoryEntry } from "../../api/types.ts";
-import { AtollError } from "../../errors.ts";
-import { type CliContext, type CommonOptions, makeHostCommand, withHost } from "../command.ts";
+import { type CliContext, type CommonOptions, makeHostCommand, parseCount, withHost } from "../command.ts";
 import { json, localTime, wrap } from "../output.ts";
 import { type Style, styled, type Terminal } from "../terminal.ts";
 
@@ -17,7 +16,7 @@ export function historyCommand(context: CliContext): Command {
   return command.action(() =>
     withHost(context, command, async ({ client }) => {
       const options: HistoryOptions = command.optsWithGlobals();
-      const history = await client.history(parseLimit(options.limit));
+      const history = await client.history(parseCount(options.limit, "--limit", "atoll host history --help"));
       const { terminal } = context;
       if (options.json) terminal.out(json(history));
       // The newest is last, where the eye is when the prompt comes back.
@@ -30,15 +29,6 @@ export function historyCommand(context: CliContext): Command {
         );
     }),
   );
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit > 0) return limit;
-  throw new AtollError("USAGE", {
-    problem: `--limit is "${text}", not a count`,
-    help: "atoll host history --help",
-  });
 }
 
 const indent = " ".repeat(18);

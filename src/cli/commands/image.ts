@@ -1,10 +1,9 @@
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { AtollError } from "../../errors.ts";
 import { cacheDirectory, projectRoot, stateDirectory } from "../../paths.ts";
-import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
+import { addJsonOption, type CliContext, type CommonOptions, makeCommand, parseCount } from "../command.ts";
 import { json, size } from "../output.ts";
-import { drawProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 
 interface ImageCommandOptions extends CommonOptions {
   readonly output?: string;
@@ -36,20 +35,13 @@ export function imageCommand(context: CliContext): Command {
     .option("--size <MiB>", "size of the disk; its file system grows at boot on a larger one", "3072");
   return command.action(async (treefile: string | undefined) => {
     const options: ImageCommandOptions = command.opts();
-    const megabytes = Number(options.size);
-    if (!Number.isInteger(megabytes) || megabytes <= 0) {
-      throw new AtollError("USAGE", {
-        problem: `--size is "${options.size}", not a count`,
-        help: "atoll image --help",
-      });
-    }
+    const megabytes = parseCount(options.size, "--size", "atoll image --help");
     const { composeTree } = await import("../../compose/compose.ts");
     const { buildImage } = await import("../../compose/image.ts");
     const { openToolbox } = await import("../../compose/toolbox.ts");
     const { signal, terminal, env } = context;
-    const progress = drawProgress(terminal);
     const cache = cacheDirectory(env);
-    try {
+    const { result, tree } = await withProgress(terminal, async (progress) => {
       const toolbox = await openToolbox({ cache, progress, signal });
       const tree = await composeTree({
         ...{ cache, progress, signal, toolbox, state: stateDirectory(env) },
@@ -66,15 +58,12 @@ export function imageCommand(context: CliContext): Command {
         ...{ format: options.format, size: megabytes, remoteUrl: options.remote },
         ...{ toolbox, progress, signal },
       });
-      progress.done();
-      terminal.out(
-        options.json
-          ? json({ ...result, version: tree.version })
-          : `${result.output} boots ${tree.ref} ${tree.version} (${size(result.size)}).`,
-      );
-    } catch (error) {
-      progress.failed();
-      throw error;
-    }
+      return { result, tree };
+    });
+    terminal.out(
+      options.json
+        ? json({ ...result, version: tree.version })
+        : `${result.output} boots ${tree.ref} ${tree.version} (${size(result.size)}).`,
+    );
   });
 }

@@ -5,10 +5,10 @@ import { AtollError } from "../../errors.ts";
 import { createMachine } from "../../lab/machine.ts";
 import { type Firmware, firmwares } from "../../lab/qemu.ts";
 import { labKey } from "../../lab/ssh.ts";
-import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
+import { addJsonOption, type CliContext, type CommonOptions, makeCommand, parseCount } from "../command.ts";
 import { labTools } from "../lab-tools.ts";
 import { json } from "../output.ts";
-import { drawProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 
 interface CreateOptions extends CommonOptions {
   readonly image: string;
@@ -18,6 +18,8 @@ interface CreateOptions extends CommonOptions {
   readonly disk: string;
   readonly port?: readonly string[];
 }
+
+const help = "atoll lab create --help";
 
 export function labCreateCommand(context: CliContext): Command {
   const command = addJsonOption(
@@ -37,37 +39,28 @@ export function labCreateCommand(context: CliContext): Command {
     const options: CreateOptions = command.opts();
     const file = resolve(options.image);
     if (!(await exists(file))) {
-      throw new AtollError("USAGE", { problem: `there is no image ${file}`, help: "atoll image --help" });
+      throw new AtollError("USAGE", { problem: `there is no image ${file}`, help });
     }
-    const progress = drawProgress(context.terminal);
-    const tools = await labTools(context, progress);
-    progress.step(`making ${name}`);
-    const { record } = await createMachine(tools, {
-      name,
-      image: { file, format: file.endsWith(".qcow2") ? "qcow2" : "raw", label: basename(file) },
-      diskGiB: count(options.disk, "--disk"),
-      memoryMiB: count(options.memory, "--memory"),
-      cpus: count(options.cpus, "--cpus"),
-      firmware: options.firmware,
-      ports: (options.port ?? []).map((port) => ({ guest: count(port, "--port") })),
-      provisioning: { hostname: name, rootKeys: [(await labKey(tools.lab)).publicKey] },
+    const { record } = await withProgress(context.terminal, async (progress) => {
+      const tools = await labTools(context, progress);
+      progress.step(`making ${name}`);
+      return createMachine(tools, {
+        name,
+        image: { file, format: file.endsWith(".qcow2") ? "qcow2" : "raw", label: basename(file) },
+        diskGiB: parseCount(options.disk, "--disk", help),
+        memoryMiB: parseCount(options.memory, "--memory", help),
+        cpus: parseCount(options.cpus, "--cpus", help),
+        firmware: options.firmware,
+        ports: (options.port ?? []).map((port) => ({ guest: parseCount(port, "--port", help) })),
+        provisioning: { hostname: name, rootKeys: [(await labKey(tools.lab)).publicKey] },
+      });
     });
-    progress.done();
     context.terminal.out(options.json ? json(record) : `${name} is made. Start it: atoll lab start ${name}`);
   });
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
-}
-
-function count(text: string, option: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new AtollError("USAGE", {
-    problem: `${option} is "${text}", not a count`,
-    help: "atoll lab create --help",
-  });
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -1,14 +1,13 @@
 import { join, relative } from "node:path";
 import { type Command, Option } from "commander";
 import { hostClient } from "../../api/client.ts";
-import { AtollError } from "../../errors.ts";
 import { type Firmware, firmwares } from "../../lab/qemu.ts";
 import { labTarget, openApiSocket } from "../../lab/ssh.ts";
 import type { UpMachine, UpResult } from "../../lab/up.ts";
 import { cacheDirectory, labDirectory, projectRoot, stateDirectory } from "../../paths.ts";
-import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
+import { addJsonOption, type CliContext, type CommonOptions, makeCommand, parseCount } from "../command.ts";
 import { json, wrap } from "../output.ts";
-import { drawProgress } from "../progress.ts";
+import { withProgress } from "../progress.ts";
 import { statusText } from "../status-text.ts";
 import { styled } from "../terminal.ts";
 
@@ -37,42 +36,28 @@ export function labUpCommand(context: CliContext): Command {
     .option("--treefile <file>", "what it is made of (os/atoll.yaml)");
   return command.action(async () => {
     const options: UpCommandOptions = command.opts();
-    const count = (text: string, option: string): number => {
-      const value = Number(text);
-      if (Number.isInteger(value) && value > 0) return value;
-      throw new AtollError("USAGE", {
-        problem: `${option} is "${text}", not a count`,
-        help: "atoll lab up --help",
-      });
-    };
-    const progress = drawProgress(context.terminal);
+    const count = (text: string, option: string): number => parseCount(text, option, "atoll lab up --help");
+    const names = Array.from(
+      { length: count(options.machines, "--machines") },
+      (_, index) => `atoll-${index + 1}`,
+    );
     const started = performance.now();
-    try {
-      const { labUp } = await import("../../lab/up.ts");
-      const result = await labUp({
+    const { labUp } = await import("../../lab/up.ts");
+    const result = await withProgress(context.terminal, (progress) =>
+      labUp({
         cache: cacheDirectory(context.env),
         state: stateDirectory(context.env),
         treefile: options.treefile ?? join(projectRoot, "os", "atoll.yaml"),
-        names: Array.from(
-          { length: count(options.machines, "--machines") },
-          (_, index) => `atoll-${index + 1}`,
-        ),
-        firmware: options.firmware,
+        ...{ names, firmware: options.firmware },
         memoryMiB: count(options.memory, "--memory"),
         cpus: count(options.cpus, "--cpus"),
         diskGiB: count(options.disk, "--disk"),
-        env: context.env,
-        progress,
-        signal: context.signal,
+        ...{ env: context.env, progress, signal: context.signal },
         say: (line) => progress.note(line),
-      });
-      progress.done();
-      if (options.json) context.terminal.out(json(result));
-      else await showResult(context, result, performance.now() - started);
-    } catch (error) {
-      progress.failed();
-      throw error;
-    }
+      }),
+    );
+    if (options.json) context.terminal.out(json(result));
+    else await showResult(context, result, performance.now() - started);
   });
 }
 
