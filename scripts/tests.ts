@@ -1,7 +1,7 @@
 import { globSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, relative, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { run as runTestFiles } from "node:test";
 import { inspect } from "node:util";
 import { asAtollError } from "../src/errors.ts";
@@ -120,11 +120,14 @@ async function staticCheck({ name, argv }: StaticCheck, signal: AbortSignal): Pr
 async function unitTests(wanted: readonly string[], signal: AbortSignal): Promise<Part[]> {
   const files = testFiles("{src,bench}/**/*.test.ts", wanted);
   if (files.length === 0) return [];
-  const started = performance.now();
-  const parts = await nodeTests(files, { isolation: "none", timeout: 60_000, signal }, (result) => {
-    if (result.outcome !== "passed") sayResult(result);
-  });
-  const part = { ...parts.reduce(sum, emptyPart("unit tests")), seconds: since(started) };
+  const part = await nodeTests(
+    "unit tests",
+    files,
+    { isolation: "none", timeout: 60_000, signal },
+    (result) => {
+      if (result.outcome !== "passed") sayResult(result);
+    },
+  );
   say(`${part.failed === 0 ? "ok    " : "FAILED"}  ${part.passed} unit tests (${shown(part.seconds)})`);
   return [part];
 }
@@ -138,7 +141,15 @@ async function machineTests(files: readonly string[], signal: AbortSignal): Prom
   const state = await mkdtemp(join(tmpdir(), "atoll-test-"));
   process.env.ATOLL_STATE = state;
   try {
-    return await nodeTests(longestFirst(files), { isolation: "process", concurrency: 2, signal }, sayResult);
+    const parts: Part[] = [];
+    const waiting = longestFirst(files);
+    const work = async (): Promise<void> => {
+      for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+        parts.push(await nodeTests(file, [file], { isolation: "process", signal }, sayResult));
+      }
+    };
+    await Promise.all([work(), work()]);
+    return parts;
   } finally {
     // Tests remove what they start; a run that was interrupted leaves it, as machines outlive what started them.
     for (const lab of [labDirectory(), labDirectory({ ATOLL_STATE: join(state, "start") })])
@@ -154,8 +165,6 @@ async function endLab(lab: string): Promise<void> {
 
 interface NodeTestOptions {
   readonly isolation: "none" | "process";
-  /** How many files at once, where each has a process of its own. */
-  readonly concurrency?: number;
   /** Milliseconds that one test may take; none when absent. */
   readonly timeout?: number;
   readonly signal: AbortSignal;
@@ -163,42 +172,39 @@ interface NodeTestOptions {
 
 interface Result {
   readonly outcome: "passed" | "failed" | "skipped";
-  readonly file: string;
+  /** The part that the test is of, and its own name. */
   readonly name: string;
   readonly seconds: number;
   /** Why it was skipped, or how it failed. */
   readonly why: string;
 }
 
-/** Runs test files, calls `onResult` for each test as it ends, and gives the sums for each file. */
+/** Runs test files as the part `name`, and calls `onResult` for each test as it ends. */
 async function nodeTests(
+  name: string,
   files: readonly string[],
   options: NodeTestOptions,
   onResult: (result: Result) => void,
-): Promise<Part[]> {
-  const parts = new Map(files.map((file) => [file, emptyPart(file)]));
+): Promise<Part> {
+  const started = performance.now();
+  const count = { passed: 0, failed: 0, skipped: 0 };
   const stream = runTestFiles({ files, cwd: projectRoot, ...options });
   stream.on("test:stdout", ({ message }) => process.stdout.write(message));
   stream.on("test:stderr", ({ message }) => process.stderr.write(message));
   stream.on("test:complete", (event) => {
-    const file = relative(projectRoot, event.file ?? "");
-    const part = parts.get(file) ?? emptyPart(file);
     const { passed, duration_ms, error, type } = event.details;
-    const seconds = duration_ms / 1000;
-    // The runner reports each file as a test too, which fails alone when the file cannot even be loaded.
+    // The runner reports each file as a test too, which tells something only when the file cannot even be loaded.
     const isFile = event.file === resolve(projectRoot, event.name);
-    if (isFile && (passed || part.failed > 0)) parts.set(file, { ...part, seconds });
-    else if (type !== "suite" && !isOnlyAboutSubtests(error)) {
-      const reason = event.skip ?? event.todo;
-      const outcome = reason !== undefined ? "skipped" : passed ? "passed" : "failed";
-      const why = reason === undefined ? howItFailed(error) : String(reason);
-      onResult({ outcome, file, name: event.name, seconds, why });
-      parts.set(file, { ...part, [outcome]: part[outcome] + 1 });
-    }
+    if (type === "suite" || isOnlyAboutSubtests(error) || (isFile && (passed || count.failed > 0))) return;
+    const reason = event.skip ?? event.todo;
+    const outcome = reason !== undefined ? "skipped" : passed ? "passed" : "failed";
+    const why = reason === undefined ? howItFailed(error) : String(reason);
+    count[outcome] += 1;
+    onResult({ outcome, name: isFile ? name : `${name}: ${event.name}`, seconds: duration_ms / 1000, why });
   });
   // Events come while the stream is read; its end is the end of all tests.
   for await (const _ of stream);
-  return [...parts.values()];
+  return { name, ...count, seconds: since(started) };
 }
 
 /** A test that failed for its subtests' sake: those were counted and shown already. */
@@ -213,15 +219,10 @@ function howItFailed(error: Error | undefined): string {
   return cause instanceof Error && cause.stack ? cause.stack : inspect(cause);
 }
 
-function sayResult({ outcome, file, name, seconds, why }: Result): void {
-  const where = isDefaultName(file, name) ? file : `${file}: ${name}`;
-  if (outcome === "passed") say(`ok      ${where} (${shown(seconds)})`);
-  if (outcome === "skipped") say(`SKIPPED ${where}: ${why === "true" ? "no reason given" : why}`);
-  if (outcome === "failed") say(`FAILED  ${where} (${shown(seconds)})\n${why.replace(/^/gm, "        ")}`);
-}
-
-function isDefaultName(file: string, name: string): boolean {
-  return resolve(projectRoot, name) === resolve(projectRoot, file);
+function sayResult({ outcome, name, seconds, why }: Result): void {
+  if (outcome === "passed") say(`ok      ${name} (${shown(seconds)})`);
+  if (outcome === "skipped") say(`SKIPPED ${name}: ${why === "true" ? "no reason given" : why}`);
+  if (outcome === "failed") say(`FAILED  ${name} (${shown(seconds)})\n${why.replace(/^/gm, "        ")}`);
 }
 
 function emptyPart(name: string): Part {
