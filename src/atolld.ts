@@ -71,6 +71,7 @@ async function openPorts(log: Log): Promise<Ports> {
     log,
     commandLine: readFileSync("/proc/cmdline", "utf8"),
     bootedAt: bootTime(readFileSync("/proc/stat", "utf8")),
+    boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
     hostname,
     selfCheck,
   };

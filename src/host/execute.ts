@@ -7,7 +7,7 @@ import { findEtcConflicts } from "./etc-conflicts.ts";
 import { observeBaseline } from "./health.ts";
 import { entry } from "./history.ts";
 import type { EtcConflict } from "./model.ts";
-import { type Plan, type Step, shownName } from "./plan.ts";
+import { type Change, findBad, type Plan, type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { deploymentDirectory, type InstalledDeployment, readSysroot } from "./sysroot.ts";
 
@@ -82,10 +82,20 @@ async function saveBaseline({ ports, progress, signal }: Execution): Promise<voi
 
 const stage: Executor<"stage"> = async ({ ports, progress }, { change }) => {
   progress.step(`staging ${shownName(change)}`);
+  await markAskedAgain(ports, change);
   await ports.ostree.stage(change, whole());
   const stagedAt = ports.clock.now().toISOString();
-  await ports.store.intent.write({ ...change, stagedAt });
+  const { checksum, version, origin, kernelArguments } = change;
+  await ports.store.intent.write({ checksum, version, origin, kernelArguments, stagedAt, boot: ports.boot });
 };
+
+/** What is staged although it is remembered as bad was asked for by name; a fallback from it is to be told again. */
+async function markAskedAgain({ store }: Ports, change: Change): Promise<void> {
+  const bad = (await store.bad.read()) ?? [];
+  const known = findBad(bad, change.checksum, change.kernelArguments);
+  if (known)
+    await store.bad.write(bad.map((tree) => (tree === known ? { ...tree, askedAgain: true } : tree)));
+}
 
 const setDefault: Executor<"set-default"> = async ({ ports, progress }, { id }) => {
   const target = await installed(ports, id);

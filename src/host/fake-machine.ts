@@ -123,11 +123,12 @@ export async function fakeMachine(version: string): Promise<FakeMachine> {
       grub(machine);
       await writeSysroot(paths, machine);
       await store.judgement.clear();
+      await store.told.clear();
       bootedAt = now().toISOString();
     },
     remove: () => rm(root, { recursive: true, force: true }),
     get ports() {
-      return { ...ports, commandLine: machine.commandLine, bootedAt };
+      return { ...ports, commandLine: machine.commandLine, bootedAt, boot: bootedAt };
     },
   };
   let bootedAt = now().toISOString();
@@ -355,6 +356,7 @@ function fakeStore(effect: () => void): FakeStore {
     attempts: slot(),
     marker: slot(),
     judgement: slot(),
+    told: slot(),
     update: slot(),
     bad: slot(),
     entries,
@@ -434,7 +436,7 @@ function fakePorts(
   store: Store,
   now: () => Date,
   effect: () => void,
-): Omit<Ports, "commandLine" | "bootedAt"> {
+): Omit<Ports, "commandLine" | "bootedAt" | "boot"> {
   const runningId = (): string => /atoll\.id=(\S+)/.exec(machine.commandLine)?.[1] ?? "";
   return {
     config: defaultConfig,

@@ -61,6 +61,11 @@ export function withGood(variables: GrubVariables, bootId: string): GrubVariable
   return new Map([...kept, ["atoll_good", bootId]]);
 }
 
+/** `variables` with `bootId` on trial and `tries` left: for a boot loader that had nowhere to count. */
+export function withTrial(variables: GrubVariables, bootId: string, tries: number): GrubVariables {
+  return new Map([...variables, ["atoll_trial", bootId], ["atoll_tries", String(tries)]]);
+}
+
 /** Where the boot loader and this daemon keep the trial's state. */
 export interface BootLoader {
   /** Empty when there is no block, or it is damaged. */

@@ -23,6 +23,7 @@ import type {
 } from "./model.ts";
 import { findDeployment } from "./names.ts";
 import type { Operations } from "./operations.ts";
+import { findBad, type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";
@@ -290,8 +291,7 @@ async function commitNamed(
 
 /** One line for each boot, however often the daemon is started in it. */
 async function recordBoot(ports: Ports): Promise<void> {
-  const [latest] = (await ports.store.history.read(20)).filter(({ kind }) => kind === "boot");
-  if (latest && latest.at >= ports.bootedAt) return;
+  if (await ports.store.told.read()) return;
   const { deployments } = await readSysroot(ports.paths.sysroot);
   const booted = deployments.find((one) => one.booted);
   const { boot } = await observeTrial(ports);
@@ -322,29 +322,37 @@ async function clearInterruption(ports: Ports, signal: AbortSignal): Promise<voi
 
 /**
  * A staged deployment is written out at shutdown; where the power went first it is lost, and the old one boots.
- * The owner asked for it, so it is staged again; what came up, or fell back, is not.
+ * The owner asked for it, so it is staged again. What came up, or fell back, or was staged in this boot, is not.
  */
 async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<void> {
   const intent = await ports.store.intent.read();
-  if (intent === null || isOnTrial(describeTrial(await observeTrial(ports)).state)) return;
+  if (intent === null || intent.boot === ports.boot) return;
+  if (isOnTrial(describeTrial(await observeTrial(ports)).state)) return;
   const { deployments } = await readSysroot(ports.paths.sysroot);
-  const same = deployments.filter(
-    (one) =>
-      one.checksum === intent.checksum && one.kernelArguments?.join(" ") === intent.kernelArguments.join(" "),
+  const words = intent.kernelArguments.join(" ");
+  const there = deployments.some(
+    (one) => one.checksum === intent.checksum && one.kernelArguments?.join(" ") === words,
   );
-  if (same.some((one) => one.staged)) return;
-  const bad = (await ports.store.bad.read()) ?? [];
-  const fellBack = bad.some((tree) => tree.checksum === intent.checksum && tree.at > intent.stagedAt);
-  if (same.length > 0 || fellBack || intent.stagedAt > ports.bootedAt) {
-    if (intent.stagedAt <= ports.bootedAt) await ports.store.intent.clear();
+  const bad = findBad((await ports.store.bad.read()) ?? [], intent.checksum, intent.kernelArguments);
+  if (there || (bad && !bad.askedAgain)) {
+    await ports.store.intent.clear();
     return;
   }
-  const summary = `${intent.version ?? intent.checksum.slice(0, 12)} was lost before it was written out; staged again`;
   const { checksum, version } = intent;
   const about = { checksum, version, kernelArguments: null };
-  const steps = [
+  const lost = `${shownName(intent)} was lost before it was written out`;
+  const steps: readonly Step[] = [
     { do: "stage", change: intent },
-    { do: "record", kind: "restaged", summary, about },
-  ] as const;
-  await execute({ steps, summary, atNextBoot: true }, ports, silent, signal);
+    { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
+  ];
+  try {
+    await execute({ steps, summary: lost, atNextBoot: true }, ports, silent, signal);
+  } catch (error) {
+    if (signal.aborted || !hasCode(error, "COMMAND_FAILED")) throw error;
+    await ports.store.intent.clear();
+    const reasons = [error.message];
+    await ports.store.history.add(
+      entry(ports.clock, "interrupted", `${lost}, and cannot be staged again`, { ...about, reasons }),
+    );
+  }
 }

@@ -1,6 +1,6 @@
 /** The judge: carries out what trial.ts says is next, until there is nothing next. */
 import { parseBootRecord } from "./boot-id.ts";
-import { bootStateOf, withGood } from "./grubenv.ts";
+import { bootStateOf, withGood, withTrial } from "./grubenv.ts";
 import { checkHealth, observeBaseline, runHooks, sumUp } from "./health.ts";
 import { entry } from "./history.ts";
 import { boots } from "./journal.ts";
@@ -8,7 +8,7 @@ import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
 import type { Ports } from "./ports.ts";
 import { replaceFile } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
-import { type TrialAction, type TrialObservation, trialStep } from "./trial.ts";
+import { type TrialAction, type TrialObservation, trialStep, tries } from "./trial.ts";
 
 /** What trial.ts decides from. */
 export async function observeTrial(ports: Ports): Promise<TrialObservation> {
@@ -42,10 +42,8 @@ function failedDeployment(
 
 /** On the list, and not asked for again since. */
 async function isRemembered(ports: Ports, failed: InstalledDeployment): Promise<boolean> {
-  const [bad, intent] = await Promise.all([ports.store.bad.read(), ports.store.intent.read()]);
-  const known = bad?.find((tree) => tree.bootId === nameOf(failed));
-  if (known === undefined) return false;
-  return !(intent?.checksum === failed.checksum && intent.stagedAt > known.at);
+  const bad = await ports.store.bad.read();
+  return bad?.some((tree) => tree.bootId === nameOf(failed) && !tree.askedAgain) ?? false;
 }
 
 function nameOf(deployment: InstalledDeployment): string {
@@ -71,6 +69,7 @@ type Action = (ports: Ports, seen: TrialObservation, signal: AbortSignal) => Pro
 const actions: Readonly<Record<TrialAction, Action>> = {
   judge,
   "write-good": writeGood,
+  count,
   remember,
   undeploy,
   async reboot({ log, systemd }, { boot }, signal) {
@@ -169,6 +168,11 @@ async function writeGood(ports: Ports, { boot }: TrialObservation, signal: Abort
   await tidy(ports, boot, signal);
 }
 
+async function count({ bootLoader }: Ports, { boot }: TrialObservation): Promise<void> {
+  if (boot.bootId === null) return;
+  await bootLoader.write(withTrial(await bootLoader.read(), boot.bootId, tries - 1));
+}
+
 /** What a trial that is over leaves behind. Each is found and cleared another time if a power cut comes first. */
 async function tidy(ports: Ports, boot: TrialObservation["boot"], signal: AbortSignal): Promise<void> {
   await ports.store.attempts.clear();
@@ -195,6 +199,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
     at,
     reasons,
     boots: failedBoots,
+    askedAgain: false,
   };
   const others = ((await ports.store.bad.read()) ?? []).filter(({ bootId }) => bootId !== tree.bootId);
   await ports.store.bad.write([...others, tree]);

@@ -165,6 +165,8 @@ export interface BadTree {
   readonly at: string;
   readonly reasons: readonly string[];
   readonly boots: readonly FailedBoot[];
+  /** Asked for again by name since: the next fallback is news. */
+  readonly askedAgain: boolean;
 }
 
 /** A file in /etc that both the owner and the new tree changed. The owner's stays. */

@@ -151,7 +151,8 @@ function refuseDeploy(
   }
 }
 
-function findBad(
+/** The entry for a tree with exactly these arguments. */
+export function findBad(
   bad: readonly BadTree[],
   checksum: string,
   kernelArguments: readonly string[],

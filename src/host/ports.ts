@@ -38,6 +38,8 @@ export interface Ports {
   /** What the kernel was started with. */
   readonly commandLine: string;
   readonly bootedAt: string;
+  /** The kernel's name for this boot. Clocks may step; this does not. */
+  readonly boot: string;
   readonly hostname: () => string;
   /** Rejects when this daemon does not answer. */
   readonly selfCheck: (signal: AbortSignal) => Promise<void>;

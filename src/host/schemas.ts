@@ -154,6 +154,7 @@ export const badTreeSchema = Type.Object(
     at: time,
     reasons: texts,
     boots: Type.Array(failedBootSchema),
+    askedAgain: Type.Boolean({ description: "Asked for again by name since" }),
   },
   { description: "A deployment that fell back; never tried again unless asked for by name" },
 );

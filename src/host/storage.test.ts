@@ -10,11 +10,17 @@ const reserve = { percent: 5 };
 test("it fits, or the first lack is named with what can be used", () => {
   assert.equal(shortage({ bytes: 4e8, inodes: 100, bootBytes: 1e7 }, root, boot, reserve), null);
   const space = shortage({ bytes: 4.6e8, inodes: 100, bootBytes: 0 }, root, boot, reserve);
-  assert.deepEqual(space, { where: "/", what: "space", needed: 4.6e8, available: 4.5e8 });
+  assert.deepEqual(space, { where: "/", what: "space", needed: 4.6e8, available: 4.5e8, missing: 1e7 });
   const inodes = shortage({ bytes: 1, inodes: 460, bootBytes: 0 }, root, boot, reserve);
-  assert.deepEqual(inodes, { where: "/", what: "inodes", needed: 460, available: 450 });
+  assert.deepEqual(inodes, { where: "/", what: "inodes", needed: 460, available: 450, missing: 10 });
   const kernel = shortage({ bytes: 1, inodes: 1, bootBytes: 4.6e7 }, root, boot, reserve);
-  assert.deepEqual(kernel, { where: "/boot", what: "space", needed: 4.6e7, available: 4.5e7 });
+  assert.deepEqual(kernel, { where: "/boot", what: "space", needed: 4.6e7, available: 4.5e7, missing: 1e6 });
+});
+
+test("where the reserve is touched already, it must be freed too", () => {
+  const full = { ...root, available: 1e7 };
+  const lack = shortage({ bytes: 1e6, inodes: 1, bootBytes: 0 }, full, boot, reserve);
+  assert.deepEqual([lack?.available, lack?.missing], [0, 4.1e7]);
 });
 
 test("where /boot is on the root, both needs are one", () => {

@@ -25,6 +25,9 @@ export interface Reserve {
   readonly percent: number;
 }
 
+/** Only to look: a commit, its signatures, and what libostree writes meanwhile. */
+export const needToLook: Need = { bytes: 1_000_000, inodes: 16, bootBytes: 0 };
+
 /** Directories are made anew in each deployment; files are links. An empty ext4 directory takes one block. */
 const directoryBytes = 4096;
 
@@ -59,7 +62,10 @@ export interface Shortage {
   readonly where: string;
   readonly what: "space" | "inodes";
   readonly needed: number;
+  /** What can be used: what is free beyond the reserve. */
   readonly available: number;
+  /** What must be freed for it to fit. */
+  readonly missing: number;
 }
 
 /** The first thing that `need` lacks, or null when it fits and leaves the reserve. */
@@ -74,15 +80,19 @@ export function shortage(need: Need, root: FileSystem, boot: FileSystem, reserve
 }
 
 function spaceShortage(system: FileSystem, needed: number, { percent }: Reserve): Shortage | null {
-  const available = Math.max(0, system.available - Math.ceil((system.size * percent) / 100));
-  return needed <= available ? null : { where: system.path, what: "space", needed, available };
+  return lack(system.path, "space", needed, system.available - Math.ceil((system.size * percent) / 100));
 }
 
 function inodeShortage(system: FileSystem, needed: number, { percent }: Reserve): Shortage | null {
   // File systems without a fixed number of inodes say zero.
   if (system.inodes === 0) return null;
-  const available = Math.max(0, system.inodesFree - Math.ceil((system.inodes * percent) / 100));
-  return needed <= available ? null : { where: system.path, what: "inodes", needed, available };
+  return lack(system.path, "inodes", needed, system.inodesFree - Math.ceil((system.inodes * percent) / 100));
+}
+
+/** `usable` is below zero where the reserve is already touched. */
+function lack(where: string, what: Shortage["what"], needed: number, usable: number): Shortage | null {
+  if (needed <= usable) return null;
+  return { where, what, needed, available: Math.max(0, usable), missing: needed - usable };
 }
 
 /** What is nearly full among `systems`, each file system once; one sentence each. */

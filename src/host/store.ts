@@ -37,6 +37,8 @@ const intentSchema = Type.Object({
   origin: Type.String(),
   kernelArguments: Type.Array(Type.String()),
   stagedAt: Type.String(),
+  /** The boot in which it was staged. */
+  boot: Type.String(),
 });
 
 /** The tries of the boot id on trial that ended with an unwell verdict. */
@@ -77,6 +79,8 @@ export interface Store {
   readonly attempts: Slot<Attempts>;
   readonly marker: Slot<Marker>;
   readonly judgement: Slot<Judgement>;
+  /** Whether this boot is in the history. */
+  readonly told: Slot<boolean>;
   readonly update: Slot<UpdateAvailable>;
   readonly bad: Slot<readonly BadTree[]>;
   readonly history: History;
@@ -98,6 +102,7 @@ export function openStore(directory: string, run: string, log: Log): Store {
     attempts: slot("attempts", attemptsSchema),
     marker: slot("operation", markerSchema),
     judgement: fileSlot(join(run, "judgement.json"), judgementSchema, log),
+    told: fileSlot(join(run, "told.json"), Type.Boolean(), log),
     update: slot("update", updateAvailableSchema),
     bad: slot("bad", Type.Array(badTreeSchema)),
     history: fileHistory(join(directory, "history.jsonl"), log),

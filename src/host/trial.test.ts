@@ -24,6 +24,8 @@ function after(seen: TrialObservation, action: TrialAction, outcome: Verdict["ou
   switch (action) {
     case "judge":
       return { ...seen, verdict: verdict(outcome, seen.boot) };
+    case "count":
+      return { ...seen, environment: { ...seen.environment, trial: seen.boot.bootId, tries: "2" } };
     case "write-good":
       return { ...seen, environment: { good: seen.boot.bootId, trial: null, tries: null } };
     case "remember":
@@ -63,6 +65,11 @@ test("on trial and well: judged, then written good", () => {
 
 test("on trial and unwell: reboots, and writes nothing", () => {
   assert.deepEqual(course(observed(trial), "unwell"), ["judge", "reboot"]);
+});
+
+test("a trial that GRUB could not count is counted before the reboot", () => {
+  const lost = { good: null, trial: null, tries: null };
+  assert.deepEqual(course(observed(trial, { environment: lost }), "unwell"), ["judge", "count", "reboot"]);
 });
 
 test("unwell with nothing to go back to stays up", () => {

@@ -5,7 +5,7 @@
  * ```
  * on-trial ──judge──> judged-well ──write-good──> good
  *    │
- *    └──judge──> judged-unwell ──reboot──> (GRUB) ──> on-trial with a try less, or
+ *    └──judge──> judged-unwell ──(count)──reboot──> (GRUB) ──> on-trial with a try less, or
  * fallen-back ──remember──> remembered ──undeploy──> undeployed ──write-good──> settled ──judge──> settled
  * ```
  *
@@ -26,7 +26,7 @@ export interface TrialObservation {
   readonly alternative: boolean;
 }
 
-export type TrialAction = "judge" | "write-good" | "reboot" | "remember" | "undeploy";
+export type TrialAction = "judge" | "write-good" | "count" | "reboot" | "remember" | "undeploy";
 
 /** How often GRUB tries what is on trial. */
 export const tries = 3;
@@ -55,7 +55,10 @@ function trialBootStep(seen: TrialObservation): { state: TrialState; action: Tri
   if (seen.verdict === null) return { state: "on-trial", action: "judge" };
   if (seen.verdict.outcome === "unwell") {
     // With nothing to go back to, a reboot would only take away the shell that one could mend it with.
-    return { state: "judged-unwell", action: seen.alternative ? "reboot" : null };
+    if (!seen.alternative) return { state: "judged-unwell", action: null };
+    // GRUB found no environment to count in, and would start this one again for ever.
+    const counted = seen.environment.trial === seen.boot.bootId;
+    return { state: "judged-unwell", action: counted ? "reboot" : "count" };
   }
   return isWritten(seen) ? { state: "good", action: null } : { state: "judged-well", action: "write-good" };
 }

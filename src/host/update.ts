@@ -9,7 +9,7 @@ import { answersTo, branchOf } from "./names.ts";
 import type { Branch } from "./ostree.ts";
 import { bootedOf, type Candidate, planDeploy } from "./plan.ts";
 import type { Ports } from "./ports.ts";
-import { guessedNeed, type Need, needOf, shortage, shownBytes } from "./storage.ts";
+import { guessedNeed, type Need, needOf, needToLook, shortage, shownBytes } from "./storage.ts";
 import {
   deploymentDirectory,
   isComplete,
@@ -21,6 +21,7 @@ import {
 
 /** The newest tree of `branch`. Errors: those of the remote and of signatures; COMMIT_UNREADABLE. */
 export async function newestOf(ports: Ports, branch: Branch, signal: AbortSignal): Promise<Candidate> {
+  await proveRoom(ports, needToLook);
   const checksum = await ports.ostree.fetchCommit(branch, 0, signal);
   return candidateOf(ports, branch, await commitOf(ports, checksum));
 }
@@ -38,6 +39,7 @@ export async function namedTree(
 ): Promise<Candidate> {
   const installed = sysroot.deployments.find((one) => answersTo(one, name));
   if (installed) return candidateOf(ports, branch, await commitOf(ports, installed.checksum));
+  await proveRoom(ports, needToLook);
   const newest = await ports.ostree.fetchCommit(branch, -1, signal);
   const line = await readAncestry(ports.paths.sysroot, newest);
   const commit = line.find((one) => answersTo(one, name));
@@ -62,24 +64,26 @@ async function commitOf(ports: Ports, checksum: string): Promise<Commit> {
  * Errors: NO_SPACE, naming the file system, and how much to free.
  */
 export async function proveFit(ports: Ports, sysroot: Sysroot, candidate: Candidate): Promise<Need> {
-  const [need, root, boot] = await Promise.all([
-    needFor(ports, sysroot, candidate),
-    ports.disk.fileSystem(join(ports.paths.sysroot.root, "ostree")),
-    ports.disk.fileSystem(join(ports.paths.sysroot.root, "boot")),
-  ]);
-  const lack = shortage(
-    need,
-    { ...root, path: "/" },
-    { ...boot, path: "/boot" },
-    { percent: ports.config.update.reservePercent },
+  const need = await needFor(ports, sysroot, candidate);
+  await proveRoom(ports, need);
+  return need;
+}
+
+/** Errors: NO_SPACE. */
+async function proveRoom(ports: Ports, need: Need): Promise<void> {
+  const [root, boot] = await Promise.all(
+    ["ostree", "boot"].map((name) => ports.disk.fileSystem(join(ports.paths.sysroot.root, name))),
   );
-  if (lack === null) return need;
+  if (!root || !boot) return;
+  const reserve = { percent: ports.config.update.reservePercent };
+  const lack = shortage(need, { ...root, path: "/" }, { ...boot, path: "/boot" }, reserve);
+  if (lack === null) return;
   const show = lack.what === "space" ? shownBytes : (count: number): string => `${count} inodes`;
   throw new AtollError("NO_SPACE", {
     where: lack.where,
     needed: show(lack.needed),
     available: show(lack.available),
-    missing: show(lack.needed - lack.available),
+    missing: show(lack.missing),
   });
 }
 
@@ -133,6 +137,16 @@ export async function lookForUpdate(ports: Ports, signal: AbortSignal): Promise<
     await ports.store.update.clear();
     return null;
   }
+  return rememberUpdate(ports, sysroot, candidate, signal);
+}
+
+/** Remembers for `status` what the remote has, and why it would be refused. */
+export async function rememberUpdate(
+  ports: Ports,
+  sysroot: Sysroot,
+  candidate: Candidate,
+  signal: AbortSignal,
+): Promise<UpdateAvailable> {
   const update = await describeUpdate(ports, sysroot, candidate, signal);
   await ports.store.update.write(update);
   return update;

@@ -1,5 +1,6 @@
 /** The verbs: each looks at what there is, plans, and has the plan carried out. */
 
+import { hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
 import type { Progress } from "../progress.ts";
 import { readCommit } from "./commit.ts";
@@ -20,7 +21,7 @@ import {
 } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
-import { lookForUpdate, namedTree, newestOf, proveFit } from "./update.ts";
+import { lookForUpdate, namedTree, newestOf, proveFit, rememberUpdate } from "./update.ts";
 
 export type Outcome = Omit<OperationResult, "deployment">;
 
@@ -43,7 +44,21 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
       allowBad: false,
       reboot: request.mode === "reboot",
     };
-    return deploy(ports, sysroot, candidate, planDeploy(observed, candidate, options), progress, signal);
+    try {
+      return await deploy(
+        ports,
+        sysroot,
+        candidate,
+        planDeploy(observed, candidate, options),
+        progress,
+        signal,
+      );
+    } catch (error) {
+      if (hasCode(error, "DOWNGRADE", "REMEMBERED_BAD", "NO_SPACE")) {
+        await rememberUpdate(ports, sysroot, candidate, signal);
+      }
+      throw error;
+    }
   },
   async rebase(ports, request, progress, signal) {
     const { sysroot, observed } = await observe(ports);
