@@ -12,6 +12,7 @@ import type {
   OperationEvent,
   StatusResponse,
   TreeDiff,
+  VersionResponse,
 } from "./types.ts";
 
 /** A failure that a host's daemon told of, as it told it. */
@@ -29,6 +30,7 @@ export class HostFailure extends Error {
 export interface HostClient {
   /** The host, for people. */
   readonly name: string;
+  version(): Promise<VersionResponse>;
   status(): Promise<StatusResponse>;
   history(limit: number): Promise<HistoryResponse>;
   health(fresh: boolean): Promise<HealthResponse>;
@@ -58,6 +60,7 @@ export function hostClient(options: ClientOptions): HostClient {
     callJson<T>(options, method, path, body);
   return {
     name: options.name,
+    version: () => call("GET", "/v1/version"),
     status: () => call("GET", "/v1/host"),
     history: (limit) => call("GET", `/v1/host/history?limit=${limit}`),
     health: (fresh) => call("GET", `/v1/host/health${fresh ? "?fresh=true" : ""}`),

@@ -49,7 +49,7 @@ function fakeClient(story: Story, log: string[]): HostClient {
       log.push(`cancel ${id}`);
       return never();
     },
-    ...{ history: never, health: never, diff: never },
+    ...{ version: never, history: never, health: never, diff: never },
   };
 }
 
@@ -120,7 +120,7 @@ test("a host that had to go back: exit code 1, and the reason", async () => {
     bad: [
       {
         ...{ checksum: "new0", version: "20261122.2", kernelArguments: [], bootId: "c-d", at: later },
-        ...{ reasons: ["required.d/50-broken.sh failed"], boots: [] },
+        ...{ reasons: ["required.d/50-broken.sh failed"], boots: [], askedAgain: false },
       },
     ],
   });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { hostClient } from "../api/client.ts";
-import { AtollError } from "../errors.ts";
+import { AtollError, hasCode } from "../errors.ts";
 import { listMachines } from "../lab/machine.ts";
 import { closeConnection, labTarget, openApiSocket, type SshTarget } from "../lab/ssh.ts";
 import { labDirectory, stateDirectory } from "../paths.ts";
@@ -57,9 +57,17 @@ export async function chooseTarget(env: NodeJS.ProcessEnv, host: string | undefi
 }
 
 async function sshConnection(target: SshTarget, signal: AbortSignal): Promise<Connection> {
-  const socketPath = await openApiSocket(target, signal);
+  const client = hostClient({ name: target.name, socketPath: await openApiSocket(target, signal), signal });
+  try {
+    await client.version();
+  } catch (error) {
+    if (!hasCode(error, "HOST_UNREACHABLE")) throw error;
+    // A connection kept from an earlier command may lead to a boot of the host that is over.
+    await closeConnection(target);
+    await openApiSocket(target, signal);
+  }
   return {
-    client: hostClient({ name: target.name, socketPath, signal }),
+    client,
     outside: true,
     async renew() {
       await closeConnection(target);

@@ -21,7 +21,12 @@ test("a quiet host in a few lines", () => {
 test("everything that can be the matter is said", () => {
   const bad = {
     ...{ checksum: "bad0", version: "20261122.3", kernelArguments: [], bootId: "c-d" },
-    ...{ at: "2026-11-22T14:00:00Z", reasons: ["required.d/50-broken.sh failed"], boots: [] },
+    ...{
+      at: "2026-11-22T14:00:00Z",
+      reasons: ["required.d/50-broken.sh failed"],
+      boots: [],
+      askedAgain: false,
+    },
   };
   const text = statusText(
     sampleStatus({

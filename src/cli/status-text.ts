@@ -172,10 +172,6 @@ export function packageSummary(packages: PackageDiff): string {
 function badLines(bad: BadTree, view: View): string[] {
   const name = bad.version ?? bad.checksum.slice(0, 12);
   const why = bad.reasons.join("; ") || "no reason was found";
-  return labelled(
-    "bad",
-    `${name} went back on ${localTime(bad.at)}: ${why}. Not tried again unless you name it.`,
-    view,
-    "bad",
-  );
+  const again = bad.askedAgain ? "You have asked for it again since." : "Not tried again unless you name it.";
+  return labelled("bad", `${name} went back on ${localTime(bad.at)}: ${why}. ${again}`, view, "bad");
 }
