@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, chmod, copyFile, mkdir, readFile, rename } from "node:fs/promises";
+import { access, chmod, copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
@@ -66,7 +66,7 @@ export async function makeTree(
     },
   );
   const { kernelVersion, idle } = await inside("lay", plan, "", LaidSchema, options);
-  await placeInitramfs(root, base, kernelVersion, modules, options);
+  await placeInitramfs(root, kernelVersion, modules, options);
   options.progress.step("shaping the tree");
   const { fresh } = await inside("shape", plan, kernelVersion, ShapedSchema, options);
   return { kernelVersion, fresh, idle };
@@ -108,18 +108,11 @@ function isErrorCode(code: string): code is ErrorCode {
 /** The initramfs takes long to compress and seldom changes: it is kept in the cache by what it is made from. */
 async function placeInitramfs(
   root: string,
-  base: string,
   kernelVersion: string,
   modules: readonly string[],
   { toolbox, cache, progress, signal }: TreeOptions,
 ): Promise<void> {
-  const hash = createHash("sha256").update(JSON.stringify([base, kernelVersion, modules]));
-  await hashPath(hash, join(projectRoot, "os/initramfs"));
-  await hashPath(hash, join(root, "usr/lib/ostree/prepare-root.conf"));
-  for (const name of ["cpio", "initramfs", "kernel-modules"]) {
-    hash.update(await readFile(join(projectRoot, "src/compose", `${name}.ts`)));
-  }
-  const kept = join(cache, "initramfs", `${hash.digest("hex").slice(0, 16)}.img`);
+  const kept = join(cache, "initramfs", `${await initramfsKey(root, kernelVersion, modules)}.img`);
   if (!(await exists(kept))) {
     progress.step("building the initramfs");
     await mkdir(join(cache, "initramfs"), { recursive: true });
@@ -130,6 +123,40 @@ async function placeInitramfs(
   const placed = join(root, "usr/lib/modules", kernelVersion, "initramfs.img");
   await copyFile(kept, placed);
   await chmod(placed, 0o644);
+}
+
+const libraries = "usr/lib/x86_64-linux-gnu";
+
+/**
+ * Names all that an initramfs may be made from: its sources here, its programs and every library of the tree, the
+ * kernel (which is built with its modules, and signs them).
+ */
+async function initramfsKey(
+  root: string,
+  kernelVersion: string,
+  modules: readonly string[],
+): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([kernelVersion, modules]));
+  await hashPath(hash, join(projectRoot, "os/initramfs"));
+  for (const name of ["cpio", "initramfs", "kernel-modules"]) {
+    await hashPath(hash, join(projectRoot, "src/compose", `${name}.ts`));
+  }
+  const names = (await readdir(join(root, libraries))).filter((name) => name.includes(".so")).toSorted();
+  const parts = [
+    "usr/bin/busybox",
+    "usr/lib/ostree/ostree-prepare-root",
+    "usr/lib/ostree/prepare-root.conf",
+    ...names.map((name) => join(libraries, name)),
+    ...["modules.dep", "modules.alias", "modules.builtin"].map((name) =>
+      join("usr/lib/modules", kernelVersion, name),
+    ),
+    join("boot", `vmlinuz-${kernelVersion}`),
+  ];
+  for (const part of parts) {
+    // What is not there, buildInitramfs refuses in its own words, if it needs it.
+    if (await exists(join(root, part))) await hashPath(hash, join(root, part));
+  }
+  return hash.digest("hex").slice(0, 16);
 }
 
 async function exists(path: string): Promise<boolean> {
