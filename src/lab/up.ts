@@ -67,13 +67,20 @@ const pagePort = 8080;
  * Errors: those of every step; LAB_NOT_WELL when a machine comes up unwell or not at all.
  */
 export async function labUp(options: UpOptions): Promise<UpResult> {
-  const undo: (() => Promise<unknown>)[] = [];
-  try {
-    return await bringUp(options, undo);
-  } catch (error) {
-    if (options.signal.aborted) for (const step of undo.toReversed()) await step();
-    throw error;
-  }
+  const lock = {
+    step: "waiting for another `atoll lab up`",
+    onWait: () => options.say("another `atoll lab up` is at work; waiting for it"),
+    signal: options.signal,
+  };
+  return withExclusive(join(labDirectory(options.env), ".up.lock"), lock, async () => {
+    const undo: (() => Promise<unknown>)[] = [];
+    try {
+      return await bringUp(options, undo);
+    } catch (error) {
+      if (options.signal.aborted) for (const step of undo.toReversed()) await step();
+      throw error;
+    }
+  });
 }
 
 async function bringUp(options: UpOptions, undo: (() => Promise<unknown>)[]): Promise<UpResult> {
@@ -123,9 +130,15 @@ async function bringUpOrigin(
   progress.step("starting what serves machines their trees and images");
   const origin = await startOrigin(tools, composed.repository);
   undo.push(() => stopOrigin({ lab: tools.lab }));
-  const layout = join(cache, sampleName);
-  await makeSampleImage(tools.toolbox, layout);
-  await pushImage(tools, origin, layout, sampleName);
+  try {
+    const layout = join(cache, sampleName);
+    await makeSampleImage(tools.toolbox, layout);
+    await pushImage(tools, origin, layout, sampleName);
+  } catch (error) {
+    // One that runs is taken to hold the image, the next time.
+    await stopOrigin({ lab: tools.lab });
+    throw error;
+  }
   return origin;
 }
 
