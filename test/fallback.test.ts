@@ -41,8 +41,7 @@ scenario("fallback", async (step, bed, machine) => {
   for (const fault of trees) {
     await step(`${fault.name}: falls back by itself`, async () => {
       const tree = await bed.offer(await fault.files(bed));
-      await machine.expectReboot();
-      await machine.change("upgrade", { mode: "reboot" });
+      await machine.changeAndReboot("upgrade", { mode: "reboot" });
       const status = await fallenBack(machine, bed.trees.base);
 
       const bad = status.bad.find(({ checksum }) => checksum === tree.checksum);
@@ -56,9 +55,8 @@ scenario("fallback", async (step, bed, machine) => {
 
   await step("a bad kernel argument: falls back by itself", async () => {
     const before = booted(await machine.status()).kernelArguments;
-    await machine.expectReboot();
     // The last root= is the one that counts.
-    await machine.change("kargs", { append: ["root=LABEL=nowhere", "atoll.rootwait=3"], reboot: true });
+    await machine.changeAndReboot("kargs", { append: ["root=LABEL=nowhere", "atoll.rootwait=3"], reboot: true });
     const status = await fallenBack(machine, bed.trees.base);
     assert.deepEqual(booted(status).kernelArguments, before);
     const bad = status.bad.find(({ kernelArguments }) => kernelArguments.includes("root=LABEL=nowhere"));
@@ -66,8 +64,7 @@ scenario("fallback", async (step, bed, machine) => {
   });
 
   await step("a good kernel argument goes through its trial", async () => {
-    await machine.expectReboot();
-    await machine.change("kargs", { append: ["atoll.test=1"], reboot: true });
+    await machine.changeAndReboot("kargs", { append: ["atoll.test=1"], reboot: true });
     const verdict = await machine.judged();
     assertWell(verdict);
     assert.equal(verdict.boot, "trial");
@@ -77,8 +74,7 @@ scenario("fallback", async (step, bed, machine) => {
 
   await step("a good tree is taken after all that", async () => {
     const tree = await bed.offer();
-    await machine.expectReboot();
-    await machine.change("upgrade", { mode: "reboot" });
+    await machine.changeAndReboot("upgrade", { mode: "reboot" });
     assertWell(await machine.judged());
     assert.equal(booted(await machine.status()).checksum, tree.checksum);
   });

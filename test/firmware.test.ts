@@ -18,8 +18,7 @@ for (const firmware of ["uefi", "secureboot"] as const satisfies Firmware[]) {
 
     await step(`an update goes through its trial by ${firmware}: GRUB can count there`, async () => {
       const tree = await bed.offer();
-      await machine.expectReboot();
-      await machine.change("upgrade", { mode: "reboot" });
+      await machine.changeAndReboot("upgrade", { mode: "reboot" });
       const verdict = await machine.judged();
       assertWell(verdict);
       assert.deepEqual([verdict.boot, verdict.attempt], ["trial", 1]);

@@ -168,12 +168,26 @@ export class TestMachine {
   async change<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<OperationResult> {
     const { id } = await (await this.#api()).begin(verb, parameters);
     return this.#patiently(async (api) => {
-      for await (const event of api.events(id)) {
-        if (event.type === "result") return event.result;
-        if (event.type === "error") throw new HostFailure(event.error);
-      }
-      throw new Error(`${verb} on ${this.name} ended without a result`);
+      const result = await outcomeOf(api, id);
+      if (result === null) throw new Error(`${verb} on ${this.name} ended without a result`);
+      return result;
     });
+  }
+
+  /**
+   * Does an operation that ends in a reboot, whose next boot `judged` then waits for. How it ended may be lost with the
+   * boot that it ends: the connection breaks, or the next boot's daemon knows nothing of it. A refusal is thrown.
+   */
+  async changeAndReboot<V extends HostVerb>(verb: V, parameters: HostRequests[V]): Promise<void> {
+    await this.expectReboot();
+    const api = await this.#api();
+    const { id } = await api.begin(verb, parameters);
+    try {
+      await outcomeOf(api, id);
+    } catch (error) {
+      const lost = error instanceof HostFailure && error.body.code === "OPERATION_UNKNOWN";
+      if (!lost && !hasCode(error, "HOST_UNREACHABLE")) throw error;
+    }
   }
 
   /** Reboots it, and comes back where GRUB starts the next boot: the one that `judged` then waits for. */
@@ -276,4 +290,13 @@ async function isStopped(pid: number): Promise<boolean> {
     }),
   );
   return states.every((state) => state === "T" || state === "t");
+}
+
+/** What an operation came to; null when its events end before that. Throws the HostFailure with which it ended. */
+async function outcomeOf(api: HostClient, id: string): Promise<OperationResult | null> {
+  for await (const event of api.events(id)) {
+    if (event.type === "result") return event.result;
+    if (event.type === "error") throw new HostFailure(event.error);
+  }
+  return null;
 }
