@@ -56,7 +56,10 @@ scenario("fallback", async (step, bed, machine) => {
   await step("a bad kernel argument: falls back by itself", async () => {
     const before = booted(await machine.status()).kernelArguments;
     // The last root= is the one that counts.
-    await machine.changeAndReboot("kargs", { append: ["root=LABEL=nowhere", "atoll.rootwait=3"], reboot: true });
+    await machine.changeAndReboot("kargs", {
+      append: ["root=LABEL=nowhere", "atoll.rootwait=3"],
+      reboot: true,
+    });
     const status = await fallenBack(machine, bed.trees.base);
     assert.deepEqual(booted(status).kernelArguments, before);
     const bad = status.bad.find(({ kernelArguments }) => kernelArguments.includes("root=LABEL=nowhere"));
