@@ -199,7 +199,7 @@ export const errorTable = define({
     status: 400,
     exit: exitCodes.usage,
     text: "{file}:{line}:{column}: {problem}",
-    next: "correct that line; docs/reference/configuration.md lists the keys",
+    next: "correct that line; docs/host.md lists the keys",
   },
   REQUEST_INVALID: {
     status: 400,
@@ -422,6 +422,12 @@ export const errorTable = define({
     exit: exitCodes.refused,
     text: "the lab has no machine named {name} (it has: {known})",
     next: "see `atoll lab list`, or make one with `atoll lab up`",
+  },
+  LAB_EMPTY: {
+    status: 404,
+    exit: exitCodes.refused,
+    text: "the lab has no machine",
+    next: "make one with `atoll lab up`",
   },
   LAB_RECORD_INVALID: {
     status: 500,

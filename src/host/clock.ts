@@ -7,9 +7,12 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
+/** Node.js ends a longer timer at once. Who sleeps for more than 24 days wakes early, and looks. */
+const longestTimer = 2 ** 31 - 1;
+
 export function systemClock(): Clock {
   return {
     now: () => new Date(),
-    sleep: (ms, signal) => after(ms, undefined, { signal }),
+    sleep: (ms, signal) => after(Math.min(ms, longestTimer), undefined, { signal }),
   };
 }

@@ -246,11 +246,28 @@ async function signedDeployments(
   for (const deployment of deployments) {
     const remote = deployment.origin?.split(":")[0] ?? remotes[0]?.name ?? "atoll";
     const key = `${remote} ${deployment.checksum}`;
-    const signature = signatures.get(key) ?? (await ports.ostree.verify(deployment.checksum, remote, signal));
-    signatures.set(key, signature);
+    const known = signatures.get(key);
+    const signature = known ?? (await signatureOf(ports, deployment.checksum, remote, signal));
+    if (signature.problem !== "unreadable") signatures.set(key, signature);
     signed.push({ ...deployment, signature });
   }
   return signed;
+}
+
+/** What cannot be checked is not valid; the status has more to tell than that. */
+async function signatureOf(
+  ports: Ports,
+  checksum: string,
+  remote: string,
+  signal: AbortSignal,
+): Promise<Signature> {
+  try {
+    return await ports.ostree.verify(checksum, remote, signal);
+  } catch (error) {
+    if (!hasCode(error, "COMMAND_FAILED")) throw error;
+    ports.log.warning(error.message);
+    return { valid: false, problem: "unreadable", keyId: null, who: null, signedAt: null };
+  }
 }
 
 async function diffTrees(ports: Ports, from: DeploymentName, to: DeploymentName): Promise<TreeDiff> {
