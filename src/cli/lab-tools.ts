@@ -19,7 +19,7 @@ export async function labTools(context: CliContext, progress: Progress): Promise
   };
 }
 
-/** The machine that a command without a name means: the only one. Errors: LAB_NO_MACHINE, USAGE when there are several. */
+/** The machine that a command without a name means: the only one. Errors: LAB_EMPTY, USAGE when there are several. */
 export async function onlyMachine(
   context: CliContext,
   name: string | undefined,
@@ -28,7 +28,7 @@ export async function onlyMachine(
   if (name !== undefined) return name;
   const machines = await listMachines(labDirectory(context.env));
   const [first, second] = machines;
-  if (!first) throw new AtollError("LAB_NO_MACHINE", { name: "at all", known: "none" });
+  if (!first) throw new AtollError("LAB_EMPTY");
   if (second) {
     const names = machines.map(({ record }) => record.name).join(", ");
     throw new AtollError("USAGE", { problem: `which machine? there are ${names}`, help });

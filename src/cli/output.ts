@@ -60,6 +60,13 @@ const widestProse = 100;
  * is Infinity: what reads it there may want to search it.
  */
 export function wrap(text: string, columns: number, indent = ""): string {
+  return text
+    .split("\n")
+    .map((line) => wrapLine(line, columns, indent))
+    .join("\n");
+}
+
+function wrapLine(text: string, columns: number, indent: string): string {
   const limit = Number.isFinite(columns) ? Math.min(columns, widestProse) - indent.length : columns;
   const lines: string[] = [];
   let line = "";

@@ -52,18 +52,55 @@ export function diffText(
     styled(terminal, "strong", `${diff.from.version} → ${diff.to.version}`),
     packageTable(diff, terminal),
   ];
-  if (diff.cves.length > 0) parts.push(wrap(`Mends: ${diff.cves.join(", ")}`, terminal.columns));
+  if (diff.cves.length > 0) parts.push(wrap(mends(diff), terminal.columns));
   if (!short) {
-    for (const change of [...diff.upgraded, ...diff.downgraded]) parts.push(changelog(change, terminal));
+    for (const group of togetherBuilt([...diff.upgraded, ...diff.downgraded]))
+      parts.push(changelog(group, terminal));
   }
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function changelog(change: ExplainedChange, terminal: Pick<Terminal, "columns" | "colour">): string {
-  const heading = styled(terminal, "strong", `${change.name} ${change.from} → ${change.to}`);
-  if (change.entries === null) return `${heading}\n  its changelog is not at hand`;
-  const entries = change.entries.map(({ version, date, text }) => {
-    const body = text.trimEnd().replaceAll(/^(?=.)/gm, "    ");
+/** More than these are counted, not listed: a new kernel alone names hundreds. */
+const listedCves = 24;
+/** A kernel's entry has thousands of lines. */
+const shownLines = 40;
+
+function mends(diff: CommitDiff): string {
+  if (diff.cves.length <= listedCves) return `Mends: ${diff.cves.join(", ")}`;
+  const counts = togetherBuilt(diff.upgraded)
+    .flatMap(([change]) =>
+      change && change.cves.length > 0 ? [{ name: change.name, count: change.cves.length }] : [],
+    )
+    .toSorted((a, b) => b.count - a.count)
+    .map(({ name, count }) => `${name} ${count}`);
+  return `Mends ${diff.cves.length} CVEs (--json names them): ${counts.join(", ")}`;
+}
+
+/** Changes between the same two versions with the same changelog: packages that one source builds. */
+function togetherBuilt(changes: readonly ExplainedChange[]): ExplainedChange[][] {
+  const groups = new Map<string, ExplainedChange[]>();
+  for (const change of changes) {
+    const key = JSON.stringify([change.from, change.to, change.entries]);
+    groups.set(key, [...(groups.get(key) ?? []), change]);
+  }
+  return [...groups.values()];
+}
+
+function changelog(
+  group: readonly ExplainedChange[],
+  terminal: Pick<Terminal, "columns" | "colour">,
+): string {
+  const [first] = group;
+  if (first === undefined) return "";
+  const names = group.map(({ name }) => name).join(", ");
+  const heading = styled(terminal, "strong", `${names} ${first.from} → ${first.to}`);
+  if (first.entries === null) return `${heading}\n  its changelog is not at hand`;
+  const entries = first.entries.map(({ version, date, text }) => {
+    const lines = text.trimEnd().split("\n");
+    const more = lines.length - shownLines;
+    const shown =
+      more > 0 ? [...lines.slice(0, shownLines), `… and ${more} more lines (--json has them)`] : lines;
+    const body = shown.map((line) => (line === "" ? "" : `    ${line}`)).join("\n");
     return `  ${version}  ${styled(terminal, "faint", date)}\n${body}`;
   });
   return [heading, ...entries].join("\n");

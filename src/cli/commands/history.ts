@@ -13,10 +13,11 @@ export function historyCommand(context: CliContext): Command {
     { command: "atoll host history", does: "the last twenty" },
     { command: "atoll host history --limit 200 --json", does: "more, for programs" },
   ]).option("-n, --limit <count>", "how many", "20");
-  return command.action(() =>
-    withHost(context, command, async ({ client }) => {
-      const options: HistoryOptions = command.optsWithGlobals();
-      const history = await client.history(parseCount(options.limit, "--limit", "atoll host history --help"));
+  return command.action(async () => {
+    const options: HistoryOptions = command.optsWithGlobals();
+    const limit = parseCount(options.limit, "--limit", "atoll host history --help");
+    await withHost(context, command, async ({ client }) => {
+      const history = await client.history(limit);
       const { terminal } = context;
       if (options.json) terminal.out(json(history));
       // The newest is last, where the eye is when the prompt comes back.
@@ -27,8 +28,8 @@ export function historyCommand(context: CliContext): Command {
             .map((entry) => entryText(entry, terminal))
             .join("\n"),
         );
-    }),
-  );
+    });
+  });
 }
 
 const indent = " ".repeat(18);

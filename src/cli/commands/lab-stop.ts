@@ -52,6 +52,5 @@ async function stopAll(
   };
   const outcomes = await Promise.all(chosen.map(async (name) => ((await stop(name)) ? [name] : [])));
   if (names.length > 0) return outcomes.flat();
-  progress.step("stopping what served them");
   return [...outcomes.flat(), ...((await stopOrigin(lab)) ? ["origin"] : [])];
 }
