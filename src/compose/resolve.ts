@@ -38,7 +38,7 @@ export async function resolveLock(treefile: Treefile, options: ResolveOptions): 
     if (!hasCode(error, "COMMAND_FAILED")) throw error;
     throw new AtollError(
       "PACKAGES_UNRESOLVED",
-      { file: treefile.path, cause: String(error.parameters.output) },
+      { file: treefile.path, cause: aptWords(String(error.parameters.output)) },
       error,
     );
   });
@@ -63,6 +63,12 @@ export async function resolveLock(treefile: Treefile, options: ResolveOptions): 
   };
 }
 
+/** What apt says is wrong, without its warnings and marks. */
+function aptWords(output: string): string {
+  const lines = output.split(" | ").filter((line) => !line.startsWith("W: "));
+  return lines.map((line) => line.replace(/^E: /, "")).join("; ");
+}
+
 /** A package as apt takes it on its command line: exactly this version. */
 function versionName({ name, version, arch }: { name: string; version: string; arch: string }): string {
   return `${name}:${arch}=${version}`;
@@ -74,6 +80,7 @@ type Apt = (argv: [string, ...string[]], step: string) => Promise<string>;
 async function aptEnvironment(treefile: Treefile, options: ResolveOptions): Promise<Apt> {
   const { work, toolbox } = options;
   const folders = [
+    "etc/apt.conf.d",
     "etc/preferences.d",
     "etc/sources.list.d",
     "state/lists/partial",
