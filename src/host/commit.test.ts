@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { hasCode } from "../errors.ts";
 import { parseCommit, readCommit } from "./commit.ts";
-import { checksumOf, writeTree } from "./fake-machine.ts";
+import { checksumOf, writeTree } from "./fake-ostree.ts";
 
 /** Made by ostree 2025.2: `ostree commit --bootable --generate-sizes --timestamp=@1700000000` with our metadata. */
 const recorded = Buffer.from(

@@ -1,15 +1,13 @@
 /** One machine seen from itself: what it is, what it can be asked to do. The room's door. */
 import { AtollError, asAtollError, hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
-import { silent } from "../progress.ts";
+import { clearInterruption, recordBoot, restoreIntent } from "./aftermath.ts";
 import { readCommit } from "./commit.ts";
-import { execute, stagedConflicts } from "./execute.ts";
 import { checkHealth } from "./health.ts";
 import { entry } from "./history.ts";
 import { observeTrial, settleTrial } from "./judge.ts";
 import type {
   BadTree,
-  Deployment,
   DeploymentName,
   HealthReport,
   HistoryEntry,
@@ -23,10 +21,10 @@ import type {
 } from "./model.ts";
 import { findDeployment } from "./names.ts";
 import type { Operations } from "./operations.ts";
-import { findBad, type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
+import { nextDeployment, statusOf } from "./status.ts";
 import { readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
-import { describeTrial, isOnTrial } from "./trial.ts";
+import { describeTrial } from "./trial.ts";
 import { lookForUpdate } from "./update.ts";
 import { verbs } from "./verbs.ts";
 
@@ -191,85 +189,6 @@ async function recordRefusal(ports: Ports, verb: HostVerb, thrown: unknown): Pro
   );
 }
 
-async function nextDeployment(
-  ports: Ports,
-  signatures: Map<string, Signature>,
-  signal: AbortSignal,
-): Promise<Deployment | null> {
-  const sysroot = await readSysroot(ports.paths.sysroot);
-  const [next] = await signedDeployments(
-    ports,
-    { ...sysroot, deployments: sysroot.deployments.slice(0, 1) },
-    signatures,
-    signal,
-  );
-  return next ?? null;
-}
-
-async function statusOf(
-  ports: Ports,
-  signatures: Map<string, Signature>,
-  updateProblem: HostStatus["updateProblem"],
-  signal: AbortSignal,
-): Promise<HostStatus> {
-  const sysroot = await readSysroot(ports.paths.sysroot);
-  const [deployments, seen, update, bad, conflicts] = await Promise.all([
-    signedDeployments(ports, sysroot, signatures, signal),
-    observeTrial(ports),
-    ports.store.update.read(),
-    ports.store.bad.read(),
-    stagedConflicts(ports),
-  ]);
-  const known = deployments.some((one) => one.checksum === update?.checksum);
-  return {
-    hostname: ports.hostname(),
-    bootedAt: ports.bootedAt,
-    deployments,
-    remotes: sysroot.remotes,
-    trial: describeTrial(seen),
-    verdict: seen.verdict,
-    update: known ? null : update,
-    updateProblem,
-    bad: bad ?? [],
-    conflicts,
-  };
-}
-
-/** Asks GPG once for each commit: its signatures do not change while this daemon, and so its tree's keys, live. */
-async function signedDeployments(
-  ports: Ports,
-  { deployments, remotes }: Sysroot,
-  signatures: Map<string, Signature>,
-  signal: AbortSignal,
-): Promise<Deployment[]> {
-  const signed: Deployment[] = [];
-  for (const deployment of deployments) {
-    const remote = deployment.origin?.split(":")[0] ?? remotes[0]?.name ?? "atoll";
-    const key = `${remote} ${deployment.checksum}`;
-    const known = signatures.get(key);
-    const signature = known ?? (await signatureOf(ports, deployment.checksum, remote, signal));
-    if (signature.problem !== "unreadable") signatures.set(key, signature);
-    signed.push({ ...deployment, signature });
-  }
-  return signed;
-}
-
-/** What cannot be checked is not valid; the status has more to tell than that. */
-async function signatureOf(
-  ports: Ports,
-  checksum: string,
-  remote: string,
-  signal: AbortSignal,
-): Promise<Signature> {
-  try {
-    return await ports.ostree.verify(checksum, remote, signal);
-  } catch (error) {
-    if (!hasCode(error, "COMMAND_FAILED")) throw error;
-    ports.log.warning(error.message);
-    return { valid: false, problem: "unreadable", keyId: null, who: null, signedAt: null };
-  }
-}
-
 async function diffTrees(ports: Ports, from: DeploymentName, to: DeploymentName): Promise<TreeDiff> {
   const sysroot = await readSysroot(ports.paths.sysroot);
   const [a, b] = await Promise.all([from, to].map((name) => commitNamed(ports, sysroot, name)));
@@ -304,72 +223,4 @@ async function commitNamed(
     if (found && (found.version === name || name.length >= 8)) return found;
   }
   return null;
-}
-
-/** One line for each boot, however often the daemon is started in it. */
-async function recordBoot(ports: Ports): Promise<void> {
-  if (await ports.store.told.read()) return;
-  const { deployments } = await readSysroot(ports.paths.sysroot);
-  const booted = deployments.find((one) => one.booted);
-  const { boot } = await observeTrial(ports);
-  const how = {
-    good: "",
-    trial: ` on trial (try ${boot.attempt} of 3)`,
-    fallback: " after a fallback",
-    unmanaged: "",
-  };
-  const summary = `booted ${booted?.version ?? booted?.checksum.slice(0, 12) ?? "an unknown tree"}${how[boot.kind]}`;
-  const { checksum = null, version = null } = booted ?? {};
-  await ports.store.history.add(
-    entry(ports.clock, "boot", summary, { checksum, version, bootId: boot.bootId }),
-  );
-}
-
-/** An operation that a power cut or a crash ended: said in the history, its leavings deleted. */
-async function clearInterruption(ports: Ports, signal: AbortSignal): Promise<void> {
-  const marker = await ports.store.marker.read();
-  if (marker === null) return;
-  const summary = `${marker.verb}, begun ${marker.startedAt}, was interrupted; what it left is deleted`;
-  await ports.ostree
-    .cleanup(signal)
-    .catch((error: unknown) => ports.log.warning(asAtollError(error).message));
-  await ports.store.history.add(entry(ports.clock, "interrupted", summary));
-  await ports.store.marker.clear();
-}
-
-/**
- * A staged deployment is written out at shutdown; where the power went first it is lost, and the old one boots.
- * The owner asked for it, so it is staged again. What came up, or fell back, or was staged in this boot, is not.
- */
-async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<void> {
-  const intent = await ports.store.intent.read();
-  if (intent === null || intent.boot === ports.boot) return;
-  if (isOnTrial(describeTrial(await observeTrial(ports)).state)) return;
-  const { deployments } = await readSysroot(ports.paths.sysroot);
-  const words = intent.kernelArguments.join(" ");
-  const there = deployments.some(
-    (one) => one.checksum === intent.checksum && one.kernelArguments?.join(" ") === words,
-  );
-  const bad = findBad((await ports.store.bad.read()) ?? [], intent.checksum, intent.kernelArguments);
-  if (there || (bad && !bad.askedAgain)) {
-    await ports.store.intent.clear();
-    return;
-  }
-  const { checksum, version } = intent;
-  const about = { checksum, version, kernelArguments: null };
-  const lost = `${shownName(intent)} was lost before it was written out`;
-  const steps: readonly Step[] = [
-    { do: "stage", change: intent },
-    { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
-  ];
-  try {
-    await execute({ steps, summary: lost, atNextBoot: true }, ports, silent, signal);
-  } catch (error) {
-    if (signal.aborted || !hasCode(error, "COMMAND_FAILED")) throw error;
-    await ports.store.intent.clear();
-    const reasons = [error.message];
-    await ports.store.history.add(
-      entry(ports.clock, "interrupted", `${lost}, and cannot be staged again`, { ...about, reasons }),
-    );
-  }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checksumOf, fakeMachine } from "./fake-machine.ts";
+import { fakeMachine } from "./fake-machine.ts";
+import { checksumOf } from "./fake-ostree.ts";
 import { isComplete, parseBootEntry, parseOrigin, parseRemotes, readSysroot } from "./sysroot.ts";
 
 test("an origin file, as libostree writes it", () => {
