@@ -240,5 +240,5 @@ test("power cut anywhere between the verdict and the end: the bad one never wins
         else assert.equal(first, "1.1 booted");
       });
     }),
-    { numRuns: 25 },
+    { numRuns: 12 },
   ));
