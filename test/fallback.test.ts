@@ -98,7 +98,7 @@ async function fallenBack(machine: TestMachine, good: string): Promise<StatusRes
 /** What a person sees of it. */
 async function assertTold(machine: TestMachine, version: string): Promise<void> {
   for (const command of ["status", "history"]) {
-    const { stdout, stderr } = await atoll(machine.name, command);
-    assert.ok(stdout.includes(version), `atoll ${command} does not name ${version}: ${stdout}${stderr}`);
+    const { stdout, stderr } = await atoll(machine.name, "host", command);
+    assert.ok(stdout.includes(version), `atoll host ${command} does not name ${version}: ${stdout}${stderr}`);
   }
 }
