@@ -22,6 +22,7 @@ const tasks: Readonly<Record<string, (words: readonly string[]) => Promise<numbe
   check: (words) => runTestTask("check", words),
   unit: (words) => runTestTask("unit", words),
   test: (words) => runTestTask("test", words),
+  machines: (words) => runTestTask("machines", words),
   soak: (words) => runTestTask("soak", words),
   bench: (words) => runBench(words, interrupted()),
 };
