@@ -66,7 +66,7 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
     { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
   ];
   try {
-    await execute({ steps, summary: lost, atNextBoot: true }, ports, silent, signal);
+    await execute({ steps, summary: lost, reboot: "needed" }, ports, silent, signal);
   } catch (error) {
     if (signal.aborted || !hasCode(error, "COMMAND_FAILED")) throw error;
     await ports.store.intent.clear();

@@ -59,8 +59,6 @@ function perform(execution: Execution, step: Step): Promise<void> {
       return unlock(execution);
     case "record":
       return record(execution, step);
-    case "reboot":
-      return reboot(execution);
   }
 }
 
@@ -137,11 +135,6 @@ const record: Executor<"record"> = async ({ ports }, { kind, summary, about }) =
   const conflicts = await stagedConflicts(ports);
   await ports.store.history.add(entry(ports.clock, kind, summary, { ...about, conflicts }));
 };
-
-async function reboot({ ports, progress }: Execution): Promise<void> {
-  progress.step("rebooting");
-  await ports.systemd.reboot(whole());
-}
 
 /** What the staged deployment will find in /etc changed from both sides; nothing when none is staged. */
 export async function stagedConflicts(ports: Ports): Promise<EtcConflict[]> {

@@ -26,6 +26,7 @@ async function ask<Verb extends HostVerb>(
   for await (const _ of host.operations.events(id, signal)) {
     // Until it ends.
   }
+  await host.operations.stop();
   return host.operations.get(id);
 }
 
@@ -103,6 +104,29 @@ test("an update that does not falls back by itself, is remembered, and is not tr
     await live(machine);
     assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
     assert.deepEqual(await machine.bad(), [], "what comes up well is no longer bad");
+  }));
+
+test("the machine reboots only when the outcome has been told", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    const { ports } = machine;
+    const operations = openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker });
+    const seen: unknown[] = [];
+    const systemd = {
+      ...ports.systemd,
+      reboot: async () => {
+        seen.push(operations.list()[0]?.state, await ports.store.marker.read());
+      },
+    };
+    const host = openHost({ ...ports, systemd }, operations);
+    await host.settle(signal);
+    await host.begin("upgrade", { mode: "reboot" });
+    await operations.stop();
+    assert.deepEqual(operations.list()[0]?.error?.code, "INTERRUPTED", "stopped before it began");
+    assert.deepEqual(seen, []);
+    const done = await ask(host, "upgrade", { mode: "reboot" });
+    assert.equal(done.result?.deployment?.version, "1.1");
+    assert.deepEqual(seen, ["done", null]);
   }));
 
 test("kernel arguments alone are on trial, and fall back alone", () =>

@@ -20,7 +20,7 @@ import type {
   Verdict,
 } from "./model.ts";
 import { findDeployment } from "./names.ts";
-import type { Operations } from "./operations.ts";
+import type { Operations, Work } from "./operations.ts";
 import type { Ports } from "./ports.ts";
 import { nextDeployment, statusOf } from "./status.ts";
 import { readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
@@ -118,6 +118,9 @@ function firstLook(): number {
   return 60_000 + Math.random() * 120_000;
 }
 
+/** Milliseconds between the outcome and the reboot, for those who follow over a network that goes down with it. */
+const lastWords = 500;
+
 interface BeginParts {
   readonly ports: Ports;
   readonly operations: Operations;
@@ -135,17 +138,25 @@ async function begin<Verb extends HostVerb>(
   if (state === "on-trial" || state === "judged-unwell") {
     throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
   }
-  return operations.start(verb, async (progress, signal) => {
+  const work: Work = async (progress, signal) => {
     if (!(await isSettled(settled))) progress.step("waiting until this boot is judged");
     await abortable(settled, signal);
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
       const stays = outcome.reboot === "not-needed";
-      return { ...outcome, deployment: stays ? null : await nextDeployment(ports, signatures, signal) };
+      const deployment = stays ? null : await nextDeployment(ports, signatures, signal);
+      if (outcome.reboot === "started") progress.step("rebooting");
+      return { ...outcome, deployment };
     } catch (error) {
       await recordRefusal(ports, verb, error);
       throw error;
     }
+  };
+  return operations.start(verb, work, async ({ reboot }) => {
+    if (reboot !== "started") return;
+    const { signal } = new AbortController();
+    await ports.clock.sleep(lastWords, signal);
+    await ports.systemd.reboot(signal);
   });
 }
 

@@ -11,8 +11,11 @@ import type { Marker, Slot } from "./store.ts";
 export type Work = (progress: Progress, signal: AbortSignal) => Promise<OperationResult>;
 
 export interface Operations {
-  /** Starts `work` and returns at once. Errors: BUSY. */
-  start(verb: HostVerb, work: Work): Promise<Operation>;
+  /**
+   * Starts `work` and returns at once. When its result has been told, and only then, does `afterwards`: what would
+   * end this daemon before it could tell. Errors: BUSY.
+   */
+  start(verb: HostVerb, work: Work, afterwards: (result: OperationResult) => Promise<void>): Operation;
   /** Errors: OPERATION_UNKNOWN. */
   get(id: string): Operation;
   /** Newest first. */
@@ -22,7 +25,7 @@ export interface Operations {
   events(id: string, signal: AbortSignal): AsyncGenerator<OperationEvent>;
   /** Errors: OPERATION_UNKNOWN, NOT_CANCELLABLE. */
   cancel(id: string): Operation;
-  /** Asks what runs to stop, and waits until it has. */
+  /** Asks what runs to stop, and waits until that, and what comes after it, has ended. */
   stop(): Promise<void>;
 }
 
@@ -53,12 +56,12 @@ export function openOperations(parts: Parts): Operations {
   };
   const current = (): Running | undefined => all.find(({ operation }) => operation.state === "running");
   return {
-    async start(verb, work) {
+    start(verb, work, afterwards) {
       refuseSecond(current());
       const begun = begin(verb, parts.clock);
       all.unshift(begun);
       all.splice(kept);
-      begun.ended = carryOut(parts, begun, work);
+      begun.ended = carryOut(parts, begun, work, afterwards);
       return begun.operation;
     },
     get: (id) => find(id).operation,
@@ -72,9 +75,8 @@ export function openOperations(parts: Parts): Operations {
       return found.operation;
     },
     async stop() {
-      const one = current();
-      one?.controller.abort();
-      await one?.ended;
+      current()?.controller.abort();
+      await Promise.all(all.map(({ ended }) => ended));
     },
   };
 }
@@ -106,7 +108,13 @@ function begin(verb: HostVerb, clock: Clock): Running {
 }
 
 /** Never rejects: whatever happens becomes the operation's result or its error. */
-async function carryOut({ clock, log, marker }: Parts, running: Running, work: Work): Promise<void> {
+async function carryOut(
+  { clock, log, marker }: Parts,
+  running: Running,
+  work: Work,
+  afterwards: (result: OperationResult) => Promise<void>,
+): Promise<void> {
+  const { id, verb, startedAt } = running.operation;
   const at = (): string => clock.now().toISOString();
   const say = (event: OperationEvent): void => {
     running.events.push(event);
@@ -115,27 +123,30 @@ async function carryOut({ clock, log, marker }: Parts, running: Running, work: W
   const progress: Progress = {
     step(step) {
       running.operation = { ...running.operation, step };
-      log.info(`${running.operation.verb}: ${step}`);
+      log.info(`${verb}: ${step}`);
       say({ type: "step", at: at(), step });
     },
     detail: (detail) => say({ type: "detail", at: at(), detail }),
   };
-  const { id, verb, startedAt } = running.operation;
   try {
     await marker.write({ id, verb, startedAt });
     const result = await work(progress, running.controller.signal);
+    await marker.clear();
     running.operation = { ...running.operation, state: "done", endedAt: at(), result };
     log.info(`${verb}: ${result.summary}`);
     say({ type: "result", at: at(), result });
+    await afterwards(result).catch((error: unknown) => log.error(`${verb}: ${asAtollError(error).message}`));
   } catch (thrown) {
     const error = asAtollError(thrown);
     const state = running.controller.signal.aborted ? "cancelled" : "failed";
+    await marker
+      .clear()
+      .catch((failure: unknown) => log.error(`the marker of ${verb} stays: ${String(failure)}`));
     running.operation = { ...running.operation, state, endedAt: at(), error: errorBody(error) };
     log.error(`${verb}: ${error.code}: ${error.message}`);
     if (error.code === "INTERNAL" && error.cause instanceof Error) log.error(error.cause.stack ?? "");
     say({ type: "error", at: at(), error: errorBody(error) });
   }
-  await marker.clear().catch((error: unknown) => log.error(`the marker of ${verb} stays: ${String(error)}`));
 }
 
 /** An error as it goes to people and programs. */

@@ -7,7 +7,7 @@ import { AtollError } from "../errors.ts";
 import { argumentsHash } from "./boot-id.ts";
 import type { Commit } from "./commit.ts";
 import { editKernelArguments, kernelArgumentDiff } from "./kernel-arguments.ts";
-import type { BadTree, CleanupRequest, HistoryKind, KargsRequest } from "./model.ts";
+import type { BadTree, CleanupRequest, HistoryKind, KargsRequest, OperationResult } from "./model.ts";
 import { namedDeployment } from "./names.ts";
 import type { Branch } from "./ostree.ts";
 import type { InstalledDeployment } from "./sysroot.ts";
@@ -28,8 +28,7 @@ export type Step =
   | { readonly do: "forget-change" }
   | { readonly do: "clean-up" }
   | { readonly do: "unlock" }
-  | { readonly do: "record"; readonly kind: HistoryKind; readonly summary: string; readonly about: About }
-  | { readonly do: "reboot" };
+  | { readonly do: "record"; readonly kind: HistoryKind; readonly summary: string; readonly about: About };
 
 /** What is to boot next. */
 export interface Change {
@@ -51,8 +50,8 @@ export interface Plan {
   /** Empty: there is nothing to do. */
   readonly steps: readonly Step[];
   readonly summary: string;
-  /** Whether it takes effect at the next boot. */
-  readonly atNextBoot: boolean;
+  /** Whether it takes a reboot, and whether that was asked for; it comes when the outcome has been told. */
+  readonly reboot: OperationResult["reboot"];
 }
 
 /** What a plan is made from. */
@@ -70,7 +69,7 @@ export interface Candidate {
 }
 
 function nothing(summary: string): Plan {
-  return { steps: [], summary, atNextBoot: false };
+  return { steps: [], summary, reboot: "not-needed" };
 }
 
 /** Errors: HOST_NOT_ATOLL. */
@@ -109,11 +108,11 @@ export function planDeploy(observed: Observed, candidate: Candidate, options: De
   const { commit, branch } = candidate;
   const origin = `${branch.remote}:${branch.ref}`;
   const next = nextOf(deployments);
-  const reboot: Step[] = options.reboot ? [{ do: "save-baseline" }, { do: "reboot" }] : [];
+  const reboot = options.reboot ? "started" : "needed";
   if (next.checksum === commit.checksum && next.origin === origin) {
     if (next.booted) return nothing(`${shownName(commit)} is running, and nothing newer is there`);
-    const steps = reboot;
-    return { steps, summary: `${shownName(commit)} is ready and boots next`, atNextBoot: steps.length > 0 };
+    const steps: Step[] = options.reboot ? [{ do: "save-baseline" }] : [];
+    return { steps, summary: `${shownName(commit)} is ready and boots next`, reboot };
   }
   const kernelArguments = argumentsOf(deployments);
   refuseDeploy(observed, commit, kernelArguments, options);
@@ -129,10 +128,9 @@ export function planDeploy(observed: Observed, candidate: Candidate, options: De
         change: { checksum: commit.checksum, version: commit.version, origin, kernelArguments },
       },
       { do: "record", kind: "staged", summary: `staged ${shownName(commit)} over ${from}`, about },
-      ...(options.reboot ? [{ do: "reboot" } as const] : []),
     ],
     summary: `${shownName(commit)} boots next`,
-    atNextBoot: true,
+    reboot,
   };
 }
 
@@ -209,10 +207,9 @@ export function planRollback({ deployments }: Observed, reboot: boolean): Plan {
         summary: `rolled back from ${shownName(booted)} to ${shownName(target)}`,
         about,
       },
-      ...(reboot ? [{ do: "reboot" } as const] : []),
     ],
     summary: `${shownName(target)} boots next`,
-    atNextBoot: true,
+    reboot: reboot ? "started" : "needed",
   };
 }
 
@@ -225,7 +222,7 @@ function withDropped(dropped: InstalledDeployment, summary: string): Plan {
       { do: "record", kind: "cleaned", summary, about },
     ],
     summary,
-    atNextBoot: false,
+    reboot: "not-needed",
   };
 }
 
@@ -255,10 +252,9 @@ export function planKernelArguments({ deployments, bad }: Observed, request: Kar
         summary,
         about: { checksum, version, kernelArguments: difference },
       },
-      ...(request.reboot ? [{ do: "reboot" } as const] : []),
     ],
     summary,
-    atNextBoot: true,
+    reboot: request.reboot ? "started" : "needed",
   };
 }
 
@@ -277,7 +273,7 @@ export function planPin({ deployments }: Observed, name: string, pinned: boolean
       { do: "record", kind: pinned ? "pinned" : "unpinned", summary, about },
     ],
     summary,
-    atNextBoot: false,
+    reboot: "not-needed",
   };
 }
 
@@ -299,7 +295,7 @@ export function planCleanup({ deployments }: Observed, { pending, rollback }: Cl
       ...(names.length > 0 ? [{ do: "record", kind: "cleaned", summary, about } as const] : []),
     ],
     summary,
-    atNextBoot: false,
+    reboot: "not-needed",
   };
 }
 
@@ -311,6 +307,6 @@ export function planUnlock({ deployments }: Observed): Plan {
   return {
     steps: [{ do: "unlock" }, { do: "record", kind: "unlocked", summary, about }],
     summary,
-    atNextBoot: false,
+    reboot: "not-needed",
   };
 }

@@ -151,13 +151,12 @@ async function packagesOf(
 
 async function carryOut(ports: Ports, plan: Plan, progress: Progress, signal: AbortSignal): Promise<Outcome> {
   await execute(plan, ports, progress, signal);
-  const rebooting = plan.steps.some((step) => step.do === "reboot");
   return {
     changed: plan.steps.length > 0,
     summary: plan.summary,
     update: null,
     packages: null,
-    conflicts: plan.atNextBoot ? await stagedConflicts(ports) : [],
-    reboot: rebooting ? "started" : plan.atNextBoot ? "needed" : "not-needed",
+    conflicts: plan.reboot === "not-needed" ? [] : await stagedConflicts(ports),
+    reboot: plan.reboot,
   };
 }
