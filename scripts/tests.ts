@@ -21,7 +21,7 @@ import { buildAll } from "./build.ts";
 export type TestKind = "check" | "unit" | "test" | "machines" | "soak";
 
 /**
- * Whole-machine tests that have not yet gone through from end to end, and why. `npm test` says that it leaves them out;
+ * Whole-machine tests that have not yet passed from end to end, and why. `npm test` says that it leaves them out;
  * `npm run test:machines` runs them. A file leaves this list with its first whole pass.
  */
 const unproven: Readonly<Record<string, string>> = {
@@ -29,6 +29,8 @@ const unproven: Readonly<Record<string, string>> = {
     "passed up to its first fallback; the other faults have not been seen through by it",
   "test/firmware.test.ts":
     "UEFI and Secure Boot boot and update; the whole file has not passed since its last change",
+  "test/power-cut.test.ts":
+    "sixteen cuts came up whole; the 17th with ATOLL_TEST_SEED=2803770859, in deploy, came up on a tree it may not",
   "test/update.test.ts": "passed up to the container; what follows has not been seen through by it",
 };
 
