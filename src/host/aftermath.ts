@@ -6,12 +6,44 @@ import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
 import { findBad, type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
-import { readSysroot } from "./sysroot.ts";
+import type { Intent } from "./store.ts";
+import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";
 
-/** One line for each boot, however often the daemon is started in it. */
-export async function recordBoot(ports: Ports): Promise<void> {
+/** What is done once in each boot, at the first start of the daemon: to find out what booted, and to tell of it. */
+export async function welcomeBoot(ports: Ports, signal: AbortSignal): Promise<void> {
   if (await ports.store.told.read()) return;
+  await followBootLoader(ports, signal);
+  await recordBoot(ports);
+  await ports.store.told.write(true);
+}
+
+/**
+ * GRUB reads a file system without its journal; Linux replays it. Where the power went while libostree was writing out
+ * a new order of deployments, GRUB has started the first of the old order, and Linux sees the new one: the next boot
+ * would go elsewhere, long after the cut and unasked. What runs stays; what was staged is staged again afterwards.
+ */
+async function followBootLoader(ports: Ports, signal: AbortSignal): Promise<void> {
+  const { boot } = await observeTrial(ports);
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  const [first] = deployments.filter((one) => !one.staged);
+  const booted = deployments.find((one) => one.booted);
+  const startedFirst = boot.kind === "good" || boot.kind === "trial";
+  if (!startedFirst || !first || !booted || first.booted) return;
+  const intent = await ports.store.intent.read();
+  if (intent && isOf(intent, first)) await ports.ostree.undeploy(first.index, signal);
+  else await ports.ostree.setDefault(booted.index, signal);
+  const summary = `the power went while ${shownName(first)} was being made what boots next; ${shownName(booted)} stays`;
+  const { checksum, version } = first;
+  await ports.store.history.add(entry(ports.clock, "interrupted", summary, { checksum, version }));
+}
+
+/** True when `deployment` is what was to be staged. */
+function isOf(intent: Intent, { checksum, kernelArguments }: InstalledDeployment): boolean {
+  return checksum === intent.checksum && kernelArguments?.join(" ") === intent.kernelArguments.join(" ");
+}
+
+async function recordBoot(ports: Ports): Promise<void> {
   const { deployments } = await readSysroot(ports.paths.sysroot);
   const booted = deployments.find((one) => one.booted);
   const { boot } = await observeTrial(ports);
@@ -49,10 +81,7 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
   if (intent === null || intent.boot === ports.boot) return;
   if (isOnTrial(describeTrial(await observeTrial(ports)).state)) return;
   const { deployments } = await readSysroot(ports.paths.sysroot);
-  const words = intent.kernelArguments.join(" ");
-  const there = deployments.some(
-    (one) => one.checksum === intent.checksum && one.kernelArguments?.join(" ") === words,
-  );
+  const there = deployments.some((one) => isOf(intent, one));
   const bad = findBad((await ports.store.bad.read()) ?? [], intent.checksum, intent.kernelArguments);
   if (there || (bad && !bad.askedAgain)) {
     await ports.store.intent.clear();

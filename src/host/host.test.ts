@@ -178,6 +178,25 @@ test("what was staged and lost to a power cut is staged again", () =>
     assert.deepEqual(await versions(machine), ["1.0 booted"], "dropped on purpose stays dropped");
   }));
 
+test("what a cut left half written for the boot loader does not come up later by itself", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    // GRUB started 1.1 as the first; the journal that Linux then replayed has 1.0 first.
+    await machine.boot(false);
+    await machine.ports.ostree.setDefault(1, signal);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
+    assert.ok(machine.history.some(({ kind, version }) => kind === "interrupted" && version === "1.0"));
+    // A rollback by hand, and a daemon that starts again in the same boot.
+    await ask(hostOf(machine), "rollback", {});
+    await hostOf(machine).settle(signal);
+    assert.deepEqual(await versions(machine), ["1.0", "1.1 booted"], "what the owner does stays");
+  }));
+
 test("an older tree is refused unless asked for, and nothing to do is said so", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "0.9" };

@@ -1,7 +1,7 @@
 /** One machine seen from itself: what it is, what it can be asked to do. The room's door. */
 import { AtollError, asAtollError, hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
-import { clearInterruption, recordBoot, restoreIntent } from "./aftermath.ts";
+import { clearInterruption, restoreIntent, welcomeBoot } from "./aftermath.ts";
 import { readCommit } from "./commit.ts";
 import { checkHealth } from "./health.ts";
 import { entry } from "./history.ts";
@@ -96,9 +96,9 @@ const settleAgainLongest = 600_000;
 async function settle(ports: Ports, first: () => void, signal: AbortSignal): Promise<void> {
   for (let wait = settleAgain; ; wait = Math.min(wait * 2, settleAgainLongest)) {
     try {
-      await recordBoot(ports);
+      await welcomeBoot(ports, signal);
+      if (!(await settleTrial(ports, signal))) return;
       await clearInterruption(ports, signal);
-      await settleTrial(ports, signal);
       await restoreIntent(ports, signal);
       return;
     } catch (thrown) {

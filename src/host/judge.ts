@@ -52,15 +52,15 @@ function nameOf(deployment: InstalledDeployment): string {
 
 /**
  * Judges this boot and brings its trial to an end: level-triggered, so it may be called at any time, also after a
- * restart in the middle. Ends when there is nothing more to do, or the machine is on its way down.
+ * restart in the middle. True when there is nothing more to do, false when the machine is on its way down.
  */
-export async function settleTrial(ports: Ports, signal: AbortSignal): Promise<void> {
+export async function settleTrial(ports: Ports, signal: AbortSignal): Promise<boolean> {
   for (;;) {
     const seen = await observeTrial(ports);
     const { action } = trialStep(seen);
-    if (action === null) return;
+    if (action === null) return true;
     await actions[action](ports, seen, signal);
-    if (action === "reboot") return;
+    if (action === "reboot") return false;
   }
 }
 
