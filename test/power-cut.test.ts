@@ -183,7 +183,9 @@ class Victim {
 
   /** What has to be whole after every cut. Gives the booted commit. */
   async #checkWhole(cut: number): Promise<string> {
-    const status = await this.#machine.until(({ operation }) => operation === null);
+    const status = await this.#machine.until(
+      ({ operation, recovering }) => operation === null && !recovering,
+    );
     const { entries } = await this.#machine.history();
     assert.ok(entries.length > 0, "no history");
     const booted = standing(status).booted;

@@ -24,7 +24,7 @@ export function sampleStatus(over: Partial<StatusResponse> = {}): StatusResponse
       ...{ outcome: "well", at: "2026-11-22T15:01:00Z", boot: "good", bootId: "a-b", attempt: null },
       reasons: [],
     },
-    ...{ update: null, updateProblem: null, bad: [], conflicts: [], operation: null },
+    ...{ update: null, updateProblem: null, bad: [], conflicts: [], recovering: false, operation: null },
     ...over,
   };
 }

@@ -34,6 +34,11 @@ export function statusText(status: StatusResponse, view: View, now: number): str
   if (status.operation) {
     const { verb, step } = status.operation;
     lines.push("", ...labelled("running", step ? `${verb}: ${step}` : verb, view, "strong"));
+  } else if (status.recovering && status.verdict) {
+    lines.push(
+      "",
+      ...labelled("running", "putting right what was interrupted; changes wait for it", view, "strong"),
+    );
   }
   return lines.join("\n");
 }

@@ -1,5 +1,5 @@
 /** What a start of the daemon has to do beside judging: tell of the boot, and put right what an interruption left. */
-import { asAtollError, hasCode } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import { silent } from "../progress.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
@@ -65,9 +65,8 @@ export async function clearInterruption(ports: Ports, signal: AbortSignal): Prom
   const marker = await ports.store.marker.read();
   if (marker === null) return;
   const summary = `${marker.verb}, begun ${marker.startedAt}, was interrupted; what it left is deleted`;
-  await ports.ostree
-    .cleanup(signal)
-    .catch((error: unknown) => ports.log.warning(asAtollError(error).message));
+  // Until this has worked a commit may lie there without its files, which a later deployment would take for whole.
+  await ports.ostree.cleanup(signal);
   await ports.store.history.add(entry(ports.clock, "interrupted", summary));
   await ports.store.marker.clear();
 }

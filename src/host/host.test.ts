@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { hasCode } from "../errors.ts";
+import { AtollError, hasCode } from "../errors.ts";
 import { type FakeMachine, fakeMachine, PowerCut } from "./fake-machine.ts";
 import { checksumOf } from "./fake-ostree.ts";
 import { type Host, openHost } from "./host.ts";
@@ -195,6 +195,29 @@ test("what a cut left half written for the boot loader does not come up later by
     await ask(hostOf(machine), "rollback", {});
     await hostOf(machine).settle(signal);
     assert.deepEqual(await versions(machine), ["1.0", "1.1 booted"], "what the owner does stays");
+  }));
+
+test("what an interruption left is tried again until it is deleted, and said to be left until then", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const { marker } = ports.store;
+    await marker.write({ id: "1", verb: "deploy", startedAt: "2026-11-22T15:00:00Z" });
+    let tries = 0;
+    const recovering: boolean[] = [];
+    const ostree = {
+      ...ports.ostree,
+      async cleanup() {
+        tries += 1;
+        recovering.push((await host.status(signal)).recovering);
+        if (tries === 1) throw new AtollError("INTERRUPTED", { step: "the test" });
+      },
+    };
+    const operations = openOperations({ clock: ports.clock, log: ports.log, marker });
+    const host: Host = openHost({ ...ports, ostree }, operations);
+    await host.settle(signal);
+    assert.deepEqual(recovering, [true, true]);
+    assert.equal((await host.status(signal)).recovering, false);
+    assert.equal(await marker.read(), null);
   }));
 
 test("an older tree is refused unless asked for, and nothing to do is said so", () =>

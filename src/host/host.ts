@@ -47,23 +47,29 @@ export interface Host {
   watchForUpdates(signal: AbortSignal): Promise<void>;
 }
 
+/** What only this daemon's memory holds. */
+interface Now {
+  updateProblem: HostStatus["updateProblem"];
+  recovering: boolean;
+}
+
 export function openHost(ports: Ports, operations: Operations): Host {
   const signatures = new Map<string, Signature>();
-  const problems: { update: HostStatus["updateProblem"] } = { update: null };
+  const now: Now = { updateProblem: null, recovering: true };
   const settled = Promise.withResolvers<void>();
   const look = async (signal: AbortSignal): Promise<void> => {
     try {
       await lookForUpdate(ports, signal);
-      problems.update = null;
+      now.updateProblem = null;
     } catch (thrown) {
       const { code, message } = asAtollError(thrown);
-      problems.update = { code, message, at: ports.clock.now().toISOString() };
+      now.updateProblem = { code, message, at: ports.clock.now().toISOString() };
       ports.log.warning(`looking for an update: ${message}`);
     }
   };
   return {
     operations,
-    status: (signal) => statusOf(ports, signatures, problems.update, signal),
+    status: (signal) => statusOf(ports, signatures, now, signal),
     async history(limit) {
       const [entries, bad] = await Promise.all([ports.store.history.read(limit), ports.store.bad.read()]);
       return { entries, bad: bad ?? [] };
@@ -76,7 +82,10 @@ export function openHost(ports: Ports, operations: Operations): Host {
     diff: (from, to) => diffTrees(ports, from, to),
     begin: (verb, request) =>
       begin({ ports, operations, signatures, settled: settled.promise }, verb, request),
-    settle: (signal) => settle(ports, settled.resolve, signal),
+    async settle(signal) {
+      await settle(ports, operations, settled.resolve, signal);
+      now.recovering = false;
+    },
     async watchForUpdates(signal) {
       const { check } = ports.config.update;
       // Not at once: a machine that has just started has better to do; and not all machines at the same minute.
@@ -93,12 +102,18 @@ const settleAgain = 10_000;
 const settleAgainLongest = 600_000;
 
 /** Calls `first` when it was tried once: what cannot be settled must not keep its owner from mending it. */
-async function settle(ports: Ports, first: () => void, signal: AbortSignal): Promise<void> {
+async function settle(
+  ports: Ports,
+  operations: Operations,
+  first: () => void,
+  signal: AbortSignal,
+): Promise<void> {
   for (let wait = settleAgain; ; wait = Math.min(wait * 2, settleAgainLongest)) {
     try {
       await welcomeBoot(ports, signal);
       if (!(await settleTrial(ports, signal))) return;
-      await clearInterruption(ports, signal);
+      // At a second try one may be under way, whose marker says nothing of an interruption.
+      if (operations.running() === null) await clearInterruption(ports, signal);
       await restoreIntent(ports, signal);
       return;
     } catch (thrown) {

@@ -227,6 +227,8 @@ export interface HostStatus {
   readonly bad: readonly BadTree[];
   /** What the next boot will find in /etc changed from both sides; empty when nothing is staged. */
   readonly conflicts: readonly EtcConflict[];
+  /** Until this boot is judged, and what an interruption left is put right. Operations wait for it. */
+  readonly recovering: boolean;
 }
 
 /** The verbs that change a host, one at a time. */

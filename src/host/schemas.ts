@@ -203,4 +203,5 @@ export const hostStatusSchema = Type.Object({
   updateProblem: orNull(Type.Object({ code: text, message: text, at: time })),
   bad: Type.Array(badTreeSchema),
   conflicts: Type.Array(etcConflictSchema),
+  recovering: Type.Boolean(),
 });

@@ -26,7 +26,7 @@ export async function nextDeployment(
 export async function statusOf(
   ports: Ports,
   signatures: Map<string, Signature>,
-  updateProblem: HostStatus["updateProblem"],
+  { updateProblem, recovering }: Pick<HostStatus, "updateProblem" | "recovering">,
   signal: AbortSignal,
 ): Promise<HostStatus> {
   const sysroot = await readSysroot(ports.paths.sysroot);
@@ -49,6 +49,7 @@ export async function statusOf(
     updateProblem,
     bad: bad ?? [],
     conflicts,
+    recovering,
   };
 }
 
