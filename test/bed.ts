@@ -37,7 +37,7 @@ interface MachineWish {
   readonly diskGiB?: number;
   /** Ports of the machine to reach from here. */
   readonly ports?: readonly number[];
-  readonly files?: Provisioning["files"];
+  readonly provisioning?: Omit<Provisioning, "hostname" | "rootKeys">;
 }
 
 /** What a file of whole-machine tests stands on: trees, a remote that serves them, machines. */
@@ -119,7 +119,7 @@ async function createMachine(
     // Half a second quicker to the boot loader than UEFI; test/firmware.test.ts boots by all of them.
     firmware: wish.firmware ?? "bios",
     ports: (wish.ports ?? []).map((guest) => ({ guest })),
-    provisioning: { hostname: machine.name, rootKeys: [key.publicKey], files: wish.files ?? [] },
+    provisioning: { ...wish.provisioning, hostname: machine.name, rootKeys: [key.publicKey] },
   });
 }
 

@@ -67,6 +67,8 @@ export async function deriveTree(repository: TreeRepository, recipe: TreeRecipe)
         ...["commit", `--repo=${repository.path}`, "--orphan", "--bootable", "--no-bindings"],
         ...[`--tree=ref=${repository.base}`, `--tree=dir=${folder}`],
         ...[`--timestamp=@${recipe.timestamp}`, `--subject=${recipe.version}`],
+        // What tells a host beforehand whether the tree fits.
+        "--generate-sizes",
         `--add-metadata-string=version=${recipe.version}`,
         `--add-metadata-string=atoll.tree-id=${treeId}`,
         ...(signer ? [`--gpg-sign=${signer.keyId}`, `--gpg-homedir=${signer.home}`] : []),
@@ -278,31 +280,4 @@ export async function stealSignature(
 
 function objectFile(repository: string, checksum: string, kind: "filez" | "commitmeta"): string {
   return join(repository, "objects", checksum.slice(0, 2), `${checksum.slice(2)}.${kind}`);
-}
-
-/** Makes a key of which no machine has ever heard. */
-export async function strangersKey(toolbox: Toolbox, home: string): Promise<Signer> {
-  await mkdir(home, { recursive: true, mode: 0o700 });
-  const step = "making a stranger's key";
-  const gpg = ["gpg", "--batch", "--homedir", home] as const;
-  const who = "A Stranger <stranger@example.org>";
-  await toolbox.run([...gpg, "--passphrase", "", "--quick-generate-key", who, "ed25519", "sign", "never"], {
-    step,
-    binds: [home],
-  });
-  const { stdout } = await toolbox.run([...gpg, "--with-colons", "--list-secret-keys"], {
-    step,
-    binds: [home],
-  });
-  const keyId = /^fpr:+([0-9A-F]{40}):/m.exec(stdout)?.[1];
-  if (keyId === undefined) throw new Error(`no fingerprint in: ${stdout}`);
-  return { home, keyId };
-}
-
-/** Ends the helper that gpg left running for a key's folder. */
-export async function forgetKey(toolbox: Toolbox, signer: Signer): Promise<void> {
-  await toolbox.run(["gpgconf", "--homedir", signer.home, "--kill", "all"], {
-    step: "ending gpg's helper",
-    binds: [signer.home],
-  });
 }

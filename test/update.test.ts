@@ -1,23 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { StatusResponse } from "../src/api/types.ts";
 import { exitCodes } from "../src/errors.ts";
 import { stateDirectory } from "../src/paths.ts";
 import { atoll } from "./atoll.ts";
 import type { TestBed } from "./bed.ts";
 import { assertRefused, assertWell, booted } from "./expect.ts";
+import { forgetKey, newKey, rotatedKeyring } from "./keys.ts";
 import type { TestMachine } from "./machine.ts";
 import { scenario } from "./scenario.ts";
-import {
-  bulk,
-  etcFolder,
-  forgetKey,
-  publish,
-  stealSignature,
-  strangersKey,
-  type TestTree,
-  tamperWithFile,
-} from "./trees.ts";
+import { bulk, etcFolder, publish, stealSignature, type TestTree, tamperWithFile } from "./trees.ts";
 
 /** A web server in a container that systemd starts, as an owner writes it down. Its page lies in a volume. */
 const quadlet = `[Container]
@@ -46,17 +39,42 @@ tar -C /tmp/web -c . | podman import -q - localhost/test-web
 systemctl daemon-reload
 systemctl start test-web.service`;
 
+const provisioning = {
+  files: [{ path: "/etc/atoll-test/provisioned", mode: "0600", content: "provisioned\n" }],
+  users: [
+    { name: "ada", keys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAllIsNotWhatItSeemsToBeHereAndThere0 ada"] },
+  ],
+  units: [
+    {
+      name: "provisioned.service",
+      content: `[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+[Install]
+WantedBy=multi-user.target
+`,
+    },
+  ],
+};
+
+async function assertProvisioned(machine: TestMachine): Promise<void> {
+  const { stdout } = await machine.ssh(`cat /etc/atoll-test/provisioned
+    stat -c %a /etc/atoll-test/provisioned
+    id -un ada; grep -o 'ada$' ~ada/.ssh/authorized_keys; stat -c %U ~ada/.ssh/authorized_keys
+    systemctl is-active provisioned.service; hostname`);
+  assert.deepEqual(stdout.trim().split("\n"), [
+    ...["provisioned", "600", "ada", "ada", "ada", "active", machine.name],
+  ]);
+}
+
 scenario("update", async (step, bed, machine) => {
   const { base } = bed.trees;
   let updated: TestTree | undefined;
 
   await step("the first boot is judged well, and takes what it was provisioned with", async () => {
-    const files = [{ path: "/etc/atoll-test/provisioned", mode: "0600", content: "provisioned\n" }];
-    assertWell(await bed.boot(machine, { ports: [8080], files }));
-    const { stdout } = await machine.ssh(
-      "cat /etc/atoll-test/provisioned; stat -c %a /etc/atoll-test/provisioned",
-    );
-    assert.equal(stdout, "provisioned\n600\n");
+    assertWell(await bed.boot(machine, { ports: [8080], provisioning }));
+    await assertProvisioned(machine);
     const status = await machine.status();
     assert.equal(status.hostname, machine.name);
     assert.equal(status.trial.state, "good");
@@ -124,26 +142,94 @@ scenario("update", async (step, bed, machine) => {
     assert.ok(text.stdout.includes(updated?.version ?? "?"), text.stdout);
   });
 
-  await step("by hand it goes back to the version before, with its /etc", async () => {
-    await machine.changeAndReboot("rollback", { reboot: true });
-    assertWell(await machine.judged());
-    const status = await machine.status();
-    assert.equal(booted(status).checksum, base);
-    assert.deepEqual(status.bad, [], "a version that an owner left by hand is not a bad one");
-    const { stdout } = await machine.ssh("cat /etc/atoll-test/both /etc/atoll-test/tree /var/lib/precious");
-    assert.deepEqual(stdout.trim().split("\n"), ["mine", "base", "precious"]);
-    assert.equal(await page(machine), "kept in a volume");
-  });
+  await step(
+    "pin, kargs, deploy, rebase, diff and usroverlay do what they say, and nothing more",
+    async () => {
+      await machine.change("pin", { deployment: "rollback" });
+      assert.deepEqual(pinned(await machine.status()), [base]);
+      await machine.change("unpin", { deployment: "rollback" });
+      assert.deepEqual(pinned(await machine.status()), []);
+
+      const before = booted(await machine.status()).kernelArguments ?? [];
+      await machine.change("kargs", { append: ["test.a=1", "test.b=1"] });
+      assert.deepEqual(nextArguments(await machine.status()), [...before, "test.a=1", "test.b=1"]);
+      await machine.change("kargs", { delete: ["test.a"], replace: ["test.b=2"] });
+      assert.deepEqual(nextArguments(await machine.status()), [...before, "test.b=2"]);
+      await machine.change("cleanup", { pending: true });
+      assert.deepEqual(nextArguments(await machine.status()), before);
+
+      const older = await machine.change("deploy", { target: base.slice(0, 12) });
+      assert.equal(older.deployment?.checksum, base);
+      await machine.change("cleanup", { pending: true });
+      await assertRefused(machine, "REF_UNKNOWN", () => machine.change("rebase", { to: "nowhere" }));
+
+      const diff = await atoll(machine.name, "host", "diff", "rollback", "booted", "--json");
+      assert.equal(diff.code, 0, diff.stderr);
+      assert.ok(diff.stdout.includes(updated?.checksum ?? "?"), diff.stdout);
+
+      await machine.change("usroverlay", {});
+      await machine.ssh("echo experiment > /usr/experiment");
+      assert.equal(booted(await machine.status()).unlocked, true);
+    },
+  );
+
+  await step(
+    "by hand it goes back to the version before, with its /etc, and without its credentials",
+    async () => {
+      await machine.change("rollback", {});
+      await machine.ssh("sync");
+      // Only a machine that is turned on anew has lost what it was provisioned with; systemd has kept it.
+      await machine.turnOff();
+      await machine.turnOn();
+      assertWell(await machine.judged());
+      await assertProvisioned(machine);
+      assert.equal((await machine.ssh("cat /usr/experiment || echo gone")).stdout.trim(), "gone");
+      const status = await machine.status();
+      assert.equal(booted(status).checksum, base);
+      assert.deepEqual(status.bad, [], "a version that an owner left by hand is not a bad one");
+      const { stdout } = await machine.ssh("cat /etc/atoll-test/both /etc/atoll-test/tree /var/lib/precious");
+      assert.deepEqual(stdout.trim().split("\n"), ["mine", "base", "precious"]);
+      assert.equal(await page(machine), "kept in a volume");
+    },
+  );
 
   await refusals(step, bed, machine);
 
-  await step("after all those refusals an update works", async () => {
-    const tree = await bed.offer();
-    await machine.changeAndReboot("upgrade", { mode: "reboot" });
-    assertWell(await machine.judged());
-    assert.equal(booted(await machine.status()).checksum, tree.checksum);
-  });
+  const signer = await newKey(bed.toolbox, "successor", join(stateDirectory(), "successor"));
+  await step(
+    "after all those refusals an update works; this one revokes the key that signed it",
+    async () => {
+      const home = join(stateDirectory(), "rotation");
+      const content = await rotatedKeyring(bed.toolbox, bed.trees.signer, signer, home);
+      const tree = await bed.offer({ "usr/share/ostree/trusted.gpg.d/atoll.gpg": { content } });
+      await machine.changeAndReboot("upgrade", { mode: "reboot" });
+      assertWell(await machine.judged());
+      assert.equal(booted(await machine.status()).checksum, tree.checksum);
+    },
+  );
+
+  await step(
+    "what the revoked key signs is refused from then on; what its successor signs is taken",
+    async () => {
+      const stage = () => machine.change("upgrade", { mode: "stage" });
+      await bed.offer();
+      await assertRefused(machine, "COMMIT_KEY_REVOKED", stage);
+      const tree = await bed.derive({ signer });
+      await forgetKey(bed.toolbox, signer);
+      await publish(bed.trees, tree);
+      assert.equal((await stage()).deployment?.checksum, tree.checksum);
+    },
+  );
 });
+
+function pinned({ deployments }: StatusResponse): string[] {
+  return deployments.filter((deployment) => deployment.pinned).map(({ checksum }) => checksum);
+}
+
+/** With which the next boot goes. */
+function nextArguments({ deployments }: StatusResponse): readonly string[] {
+  return deployments[0]?.kernelArguments ?? [];
+}
 
 /** What must never be staged. */
 async function refusals(
@@ -160,7 +246,7 @@ async function refusals(
   });
 
   await step("a tree that somebody else signed is refused", async () => {
-    const signer = await strangersKey(bed.toolbox, join(stateDirectory(), "stranger"));
+    const signer = await newKey(bed.toolbox, "stranger", join(stateDirectory(), "stranger"));
     await publish(trees, await bed.derive({ signer }));
     await forgetKey(bed.toolbox, signer);
     await assertRefused(machine, "COMMIT_KEY_UNKNOWN", upgrade);
@@ -190,17 +276,26 @@ async function refusals(
     assert.notEqual(update?.refusal ?? null, null);
   });
 
-  await step("an update that does not fit is refused before anything changes", async () => {
-    await publish(trees, await bed.derive({ files: bulk("big", 150_000_000) }));
-    await machine.ssh(`set -eu
-      free=$(df --output=avail -B1 /var | tail -n 1)
-      fallocate -l $((free - 100000000)) /var/lib/filler`);
-    const used = "df --output=used -B1M /var | tail -n 1; ls /ostree/repo/objects/*/* | wc -l";
-    const before = await machine.ssh(used);
-    await assertRefused(machine, "NO_SPACE", upgrade);
-    assert.equal((await machine.ssh(used)).stdout, before.stdout);
-    await machine.ssh("rm /var/lib/filler");
-  });
+  await step(
+    "an update that does not fit is refused before anything changes, one that does is taken",
+    async () => {
+      const big = await bed.derive({ files: bulk("big", 150_000_000) });
+      const small = await bed.derive();
+      await publish(trees, big);
+      // A twentieth stays free; then there is room for folders and a kernel, and not for the big file.
+      await machine.ssh(`set -eu
+      set -- $(df --output=avail,size -B1 /var | tail -n 1)
+      fallocate -l $(($1 - $2 / 20 - 130000000)) /var/lib/filler`);
+      const used = "df --output=used -B1M /var | tail -n 1; ls /ostree/repo/objects/*/* | wc -l";
+      const before = await machine.ssh(used);
+      await assertRefused(machine, "NO_SPACE", upgrade);
+      assert.equal((await machine.ssh(used)).stdout, before.stdout);
+      await publish(trees, small);
+      assert.equal((await upgrade()).deployment?.checksum, small.checksum);
+      await machine.change("cleanup", { pending: true });
+      await machine.ssh("rm /var/lib/filler");
+    },
+  );
 
   await step("a remote that is not there is named", async () => {
     await machine.ssh("nft add table inet atolltest");
