@@ -22,7 +22,7 @@ export function errorsReference(): string {
     "",
     "Every refusal has a code that never changes its meaning. The command line shows code, sentence and next step;",
     "the API sends `{error: {code, message, next, parameters}}` with the status. Words in braces are filled in.",
-    "This page is made from `src/errors.ts` by `scripts/run docs`; a test fails when the two differ.",
+    "This page is made from the tables that `src/errors.ts` puts together, by `scripts/run docs`; a test fails when the two differ.",
     "",
     "| code | exit code | HTTP status | sentence | what to do |",
     "|---|---|---|---|---|",
