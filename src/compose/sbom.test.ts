@@ -23,3 +23,15 @@ test("the bill of materials names each package once, with its hash and package U
     /^pkg:deb\/debian\/libstdc%2B%2B6@14\.2\.0-19\?arch=amd64&distro=trixie&upstream=gcc-14%4014\.2\.0-19$/,
   );
 });
+
+test("a document's namespace is a UUID of its own: the same for the same tree, another for another version", () => {
+  const tree = { name: "atoll", treeId: "0123", timestamp: 0, suite: "trixie" };
+  const namespaceOf = (version: string): string =>
+    JSON.parse(spdxDocument({ ...tree, version, packages: [], others: [] })).documentNamespace;
+  assert.match(
+    namespaceOf("1"),
+    /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+  );
+  assert.equal(namespaceOf("1"), namespaceOf("1"));
+  assert.notEqual(namespaceOf("1"), namespaceOf("2"));
+});

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { LockedPackage } from "./lock.ts";
 
 /** A part of the tree that is no Debian package. */
@@ -10,7 +11,7 @@ export interface OtherPart {
 interface SbomInput {
   readonly name: string;
   readonly version: string;
-  /** Names this very tree; makes the document's namespace unique, as the standard wants. */
+  /** Names all that the tree was made from. */
   readonly treeId: string;
   /** Seconds since 1970. */
   readonly timestamp: number;
@@ -33,7 +34,7 @@ export function spdxDocument(input: SbomInput): string {
     dataLicense: "CC0-1.0",
     SPDXID: "SPDXRef-DOCUMENT",
     name: `${input.name}-${input.version}`,
-    documentNamespace: `urn:atoll:tree:${input.treeId}`,
+    documentNamespace: `urn:uuid:${uuidOf([input.name, input.version, input.treeId])}`,
     creationInfo: {
       created: `${new Date(input.timestamp * 1000).toISOString().slice(0, 19)}Z`,
       creators: ["Tool: atoll-compose"],
@@ -41,6 +42,17 @@ export function spdxDocument(input: SbomInput): string {
     documentDescribes: packages.map(({ SPDXID }) => SPDXID),
     packages,
   });
+}
+
+/**
+ * The document's namespace must be a URI of its own and need lead nowhere (SPDX 2.3, 6.5). A UUID is one without owning
+ * a domain: version 8 (RFC 9562, 5.8), made of a hash, so that the same tree gives the same document.
+ */
+function uuidOf(words: readonly string[]): string {
+  const bytes = createHash("sha256").update(JSON.stringify(words)).digest().subarray(0, 16);
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 function debianPart(locked: LockedPackage, suite: string) {
