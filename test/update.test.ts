@@ -75,6 +75,10 @@ scenario("update", async (step, bed, machine) => {
   await step("the first boot is judged well, and takes what it was provisioned with", async () => {
     assertWell(await bed.boot(machine, { ports: [8080], provisioning }));
     await assertProvisioned(machine);
+    const daemon = await machine.ssh(
+      "stat -c '%u %g %a' /run/atoll/api.sock; journalctl --quiet --boot --identifier=atolld --output=cat | wc -l",
+    );
+    assert.match(daemon.stdout, /^0 500 660\n[1-9]/);
     const status = await machine.status();
     assert.equal(status.hostname, machine.name);
     assert.equal(status.trial.state, "good");

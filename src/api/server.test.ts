@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -156,6 +156,30 @@ test("it serves on a unix socket that others may not use, and takes over a stale
             .end();
         });
         assert.deepEqual(JSON.parse(body), { version: "0.0.0", api: "v1" });
+        await server.stop();
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }));
+
+test("members of the group atoll may use the socket, where there is such a group", () =>
+  withApp(async (app) => {
+    const folder = await mkdtemp(join(tmpdir(), "atoll-api-"));
+    const socketPath = join(folder, "api.sock");
+    const groups = join(folder, "group");
+    const own = process.getgid?.() ?? 0;
+    // Root may give a file to any group, another account to those that it is in.
+    const other = process.getuid?.() === 0 ? 500 : (process.getgroups?.().find((id) => id !== own) ?? own);
+    try {
+      for (const [line, gid] of [
+        [`atolls:x:${other}:`, own],
+        [`root:x:0:\natoll:x:${other}:ann,bob`, other],
+      ] as const) {
+        await writeFile(groups, `${line}\n`);
+        const server = await serve(app, socketPath, groups);
+        const { gid: found, mode } = await stat(socketPath);
+        assert.deepEqual([found, mode & 0o777], [gid, 0o660], line);
         await server.stop();
       }
     } finally {

@@ -103,11 +103,14 @@ export interface ApiServer {
 /** Milliseconds that open responses get when the server stops. */
 const patience = 2000;
 
+/** Whose members may use the socket beside root: os/group gives it an id that never moves. */
+const socketGroup = "atoll";
+
 /**
- * Serves `answer` on the unix socket `path`, which root may use and, where there is a group `atoll`, its members.
- * Errors: a system error when the socket cannot be made.
+ * Serves `answer` on the unix socket `path`, which root and the members of the group `atoll` may use. `groups` is the
+ * machine's group(5); where it has no such group, only root may. Errors: a system error when the socket cannot be made.
  */
-export async function serve(answer: Api, path: string): Promise<ApiServer> {
+export async function serve(answer: Api, path: string, groups = "/etc/group"): Promise<ApiServer> {
   await mkdir(dirname(path), { recursive: true });
   // Left by a daemon that was killed; systemd sees to it that only one runs.
   await rm(path, { force: true });
@@ -121,8 +124,8 @@ export async function serve(answer: Api, path: string): Promise<ApiServer> {
     server.listen(path, resolve);
   });
   await chmod(path, 0o660);
-  const group = await groupId("atoll");
-  if (group !== null) await chown(path, 0, group);
+  const group = groupId(await readFile(groups, "utf8").catch(() => ""), socketGroup);
+  if (group !== null) await chown(path, -1, group);
   return {
     stop: () =>
       new Promise((resolve) => {
@@ -171,11 +174,12 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-async function groupId(name: string): Promise<number | null> {
-  const groups = await readFile("/etc/group", "utf8").catch(() => "");
-  const id = groups
-    .split("\n")
-    .find((line) => line.startsWith(`${name}:`))
-    ?.split(":")[2];
-  return id === undefined ? null : Number(id);
+/** The id of the group `name` in the lines of group(5); null when there is none. */
+function groupId(groups: string, name: string): number | null {
+  const [, , id] =
+    groups
+      .split("\n")
+      .map((line) => line.split(":"))
+      .find((fields) => fields[0] === name) ?? [];
+  return id !== undefined && /^\d+$/.test(id) ? Number(id) : null;
 }

@@ -43,3 +43,13 @@ test("our baseline is sound: no name and no id twice", async () => {
     assert.equal(joinEntries(entries).length, entries.length);
   }
 });
+
+test("the group whose members may command a host has an id that packages and systemd leave alone", async () => {
+  const file = join(projectRoot, "os/group");
+  const groups = parseEntries(file, await readFile(file, "utf8"), 4);
+  // adduser counts up from 100, systemd-sysusers down from 999.
+  assert.deepEqual(
+    groups.filter(([name]) => name === "atoll"),
+    [["atoll", "x", "500", ""]],
+  );
+});
