@@ -34,7 +34,7 @@ export interface HostClient {
   status(): Promise<StatusResponse>;
   history(limit: number): Promise<HistoryResponse>;
   health(fresh: boolean): Promise<HealthResponse>;
-  diff(from: string, to: string): Promise<TreeDiff>;
+  diff(from: string, to?: string): Promise<TreeDiff>;
   begin<V extends HostVerb>(verb: V, body: HostRequests[V]): Promise<Operation>;
   operation(id: string): Promise<Operation>;
   /** The events of an operation from its start; ends when the operation does, or the connection. */
@@ -64,7 +64,8 @@ export function hostClient(options: ClientOptions): HostClient {
     status: () => call("GET", "/v1/host"),
     history: (limit) => call("GET", `/v1/host/history?limit=${limit}`),
     health: (fresh) => call("GET", `/v1/host/health${fresh ? "?fresh=true" : ""}`),
-    diff: (from, to) => call("GET", `/v1/host/diff?${new URLSearchParams({ from, to }).toString()}`),
+    diff: (from, to) =>
+      call("GET", `/v1/host/diff?${new URLSearchParams({ from, ...(to && { to }) }).toString()}`),
     begin: (verb, body) => call("POST", `/v1/host/${verb}`, body),
     operation: (id) => callJson(steadfast, "GET", `/v1/operations/${id}`),
     events: (id) => events(steadfast, id),

@@ -123,13 +123,18 @@ function checked(where: string, shape: Shape, key: keyof Shape, value: unknown):
   const schema = shape[key];
   if (schema === undefined) return {};
   if (Value.Check(schema, value)) return value;
-  const [first] = Value.Errors(schema, value).toSorted(
+  throw new AtollError("REQUEST_INVALID", { route: where, problem: problemOf(schema, key, value) });
+}
+
+/** What is wrong with `value`, in one sentence: of the deepest place, for the others only follow from it. */
+function problemOf(schema: TObject, key: keyof Shape, value: unknown): string {
+  const errors = Value.Errors(schema, value).toSorted(
     (a, b) => b.instancePath.length - a.instancePath.length,
   );
+  const [first] = errors;
   const place = first?.instancePath.slice(1).replaceAll("/", ".") ?? "";
-  const unknownKey = first?.keyword === "boolean";
-  const problem = unknownKey
-    ? `there is no ${place} in it`
-    : `${place === "" ? `the ${key}` : place} ${first?.message ?? ""}`;
-  throw new AtollError("REQUEST_INVALID", { route: where, problem });
+  if (first?.keyword === "boolean") return `there is no ${place} in it`;
+  const rule = errors.some(({ keyword }) => keyword === "not" || keyword === "anyOf");
+  if (place === "" && rule && "description" in schema) return String(schema.description);
+  return `${place === "" ? `the ${key}` : place} ${first?.message ?? ""}`;
 }

@@ -6,6 +6,7 @@ import * as schemas from "./schemas.ts";
 /** Codes of a verb that looks at a remote. */
 const remoteErrors = [
   "NO_REMOTE",
+  "COMMIT_UNREADABLE",
   "REMOTE_UNREACHABLE",
   "REF_UNKNOWN",
   "COMMIT_UNSIGNED",
@@ -53,25 +54,27 @@ function hostRoutes(): Route[] {
     route({
       method: "GET",
       path: "/v1/host/diff",
-      summary: "Packages that differ between two trees; by default the booted one and what boots next",
+      summary:
+        "Packages that differ between two trees; by default the booted one and what boots next or, where that runs already, the update that is known",
       shape: { query: schemas.diffQuerySchema },
       errors: ["DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "UPDATE_UNKNOWN", "COMMIT_UNREADABLE"],
       response: treeDiffSchema,
-      handle: ({ query }, { host }) => host.diff(query.from ?? "booted", query.to ?? "0"),
+      handle: ({ query }, { host }) => host.diff(query.from ?? "booted", query.to ?? null),
     }),
   ];
 }
 
 function verbRoutes(): Route[] {
   const common = { method: "POST", status: 202, response: schemas.operationSchema } as const;
-  const busy = ["BUSY", "ON_TRIAL"] as const;
+  /** Codes of every verb: busy, on trial, cancelled. */
+  const verb = ["BUSY", "ON_TRIAL", "INTERRUPTED"] as const;
   return [
     route({
       ...common,
       path: "/v1/host/upgrade",
       summary: "Follow the branch to its newest tree",
       shape: { body: schemas.upgradeRequestSchema },
-      errors: [...busy, ...remoteErrors, "DOWNGRADE", "REMEMBERED_BAD"],
+      errors: [...verb, ...remoteErrors, "DOWNGRADE", "REMEMBERED_BAD"],
       handle: ({ body }, { host }) => host.begin("upgrade", body),
     }),
     route({
@@ -79,7 +82,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/rollback",
       summary: "Go back to the deployment before",
       shape: { body: schemas.rollbackRequestSchema },
-      errors: [...busy, "NO_ROLLBACK"],
+      errors: [...verb, "NO_ROLLBACK"],
       handle: ({ body }, { host }) => host.begin("rollback", body),
     }),
     route({
@@ -87,7 +90,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/rebase",
       summary: "Follow another branch",
       shape: { body: schemas.rebaseRequestSchema },
-      errors: [...busy, ...remoteErrors, "DOWNGRADE", "REMEMBERED_BAD"],
+      errors: [...verb, "USAGE", ...remoteErrors, "DOWNGRADE", "REMEMBERED_BAD"],
       handle: ({ body }, { host }) => host.begin("rebase", body),
     }),
     route({
@@ -95,7 +98,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/deploy",
       summary: "Go to one version, older or newer",
       shape: { body: schemas.deployRequestSchema },
-      errors: [...busy, ...remoteErrors, "DEPLOYMENT_UNKNOWN"],
+      errors: [...verb, ...remoteErrors, "DEPLOYMENT_UNKNOWN"],
       handle: ({ body }, { host }) => host.begin("deploy", body),
     }),
     route({
@@ -103,7 +106,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/pin",
       summary: "Keep a deployment whatever comes",
       shape: { body: schemas.pinRequestSchema },
-      errors: [...busy, "DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "PIN_STAGED"],
+      errors: [...verb, "DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "PIN_STAGED"],
       handle: ({ body }, { host }) => host.begin("pin", body),
     }),
     route({
@@ -111,7 +114,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/unpin",
       summary: "No longer keep a deployment",
       shape: { body: schemas.pinRequestSchema },
-      errors: [...busy, "DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "PIN_STAGED"],
+      errors: [...verb, "DEPLOYMENT_UNKNOWN", "DEPLOYMENT_AMBIGUOUS", "PIN_STAGED"],
       handle: ({ body }, { host }) => host.begin("unpin", body),
     }),
     route({
@@ -119,7 +122,14 @@ function verbRoutes(): Route[] {
       path: "/v1/host/kargs",
       summary: "Change the kernel arguments, all as asked or none",
       shape: { body: schemas.kargsRequestSchema },
-      errors: [...busy, "KARG_INVALID", "KARG_UNKNOWN", "KARG_AMBIGUOUS", "KARGS_REMEMBERED_BAD"],
+      errors: [
+        ...verb,
+        "KARG_INVALID",
+        "KARG_UNKNOWN",
+        "KARG_AMBIGUOUS",
+        "KARGS_REMEMBERED_BAD",
+        "NO_REMOTE",
+      ],
       handle: ({ body }, { host }) => host.begin("kargs", body),
     }),
     route({
@@ -127,7 +137,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/cleanup",
       summary: "Remove deployments, and what no deployment uses",
       shape: { body: schemas.cleanupRequestSchema },
-      errors: busy,
+      errors: verb,
       handle: ({ body }, { host }) => host.begin("cleanup", body),
     }),
     route({
@@ -135,7 +145,7 @@ function verbRoutes(): Route[] {
       path: "/v1/host/usroverlay",
       summary: "Make /usr writable until the next boot",
       shape: { body: schemas.usroverlayRequestSchema },
-      errors: [...busy, "UNLOCK_FAILED"],
+      errors: [...verb, "UNLOCK_FAILED"],
       handle: (_, { host }) => host.begin("usroverlay", {}),
     }),
   ];

@@ -25,12 +25,14 @@ const reboot = Type.Optional(Type.Boolean({ description: "Reboot into it when it
 const allowDowngrade = Type.Optional(
   Type.Boolean({ description: "Take a tree that is older than the booted one" }),
 );
-const name = Type.String({
+const version = "a version, or a checksum of at least eight digits";
+/** A deployment, the update that is known, or a tree in the history of either. */
+const treeName = Type.String({
   minLength: 1,
-  description:
-    "booted, staged, rollback, update, an index, a version, or a checksum of at least eight digits",
+  description: `booted, staged, rollback, update, an index, ${version}`,
 });
 
+/** Rules between keys: `description` is the sentence for who breaks them. */
 export const upgradeRequestSchema = Type.Object(
   {
     mode: Type.Optional(
@@ -41,7 +43,11 @@ export const upgradeRequestSchema = Type.Object(
     ),
     allowDowngrade,
   },
-  closed,
+  {
+    ...closed,
+    description: "allowDowngrade does not go with mode check, which takes nothing",
+    not: { properties: { mode: { const: "check" } }, required: ["mode", "allowDowngrade"] },
+  },
 );
 
 export const rollbackRequestSchema = Type.Object({ reboot }, closed);
@@ -58,9 +64,17 @@ export const rebaseRequestSchema = Type.Object(
   closed,
 );
 
-export const deployRequestSchema = Type.Object({ target: name, reboot }, closed);
+export const deployRequestSchema = Type.Object(
+  { target: Type.String({ minLength: 1, description: version }), reboot },
+  closed,
+);
 
-export const pinRequestSchema = Type.Object({ deployment: name }, closed);
+export const pinRequestSchema = Type.Object(
+  {
+    deployment: Type.String({ minLength: 1, description: `booted, rollback, an index, ${version}` }),
+  },
+  closed,
+);
 
 export const kargsRequestSchema = Type.Object(
   {
@@ -72,7 +86,11 @@ export const kargsRequestSchema = Type.Object(
       Type.Boolean({ description: "Try arguments that are remembered as bad with this tree" }),
     ),
   },
-  closed,
+  {
+    ...closed,
+    description: "at least one of append, delete and replace is needed",
+    anyOf: ["append", "delete", "replace"].map((key) => ({ required: [key] })),
+  },
 );
 
 export const cleanupRequestSchema = Type.Object(
@@ -165,6 +183,9 @@ export const healthQuerySchema = Type.Object(
   closed,
 );
 
-export const diffQuerySchema = Type.Object({ from: Type.Optional(name), to: Type.Optional(name) }, closed);
+export const diffQuerySchema = Type.Object(
+  { from: Type.Optional(treeName), to: Type.Optional(treeName) },
+  closed,
+);
 
 export const operationParametersSchema = Type.Object({ id: text }, closed);

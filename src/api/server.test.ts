@@ -106,6 +106,13 @@ test("requests that are not as described are refused by name, and begin nothing"
       ["/v1/host/kargs", "{", /the body is not JSON/],
       ["/v1/host/rebase", "{}", /to/],
       ["/v1/host/upgrade", '{"mode":"now"}', /mode/],
+      [
+        "/v1/host/upgrade",
+        '{"mode":"check","allowDowngrade":true}',
+        /allowDowngrade does not go with mode check/,
+      ],
+      ["/v1/host/kargs", '{"again":true}', /at least one of append, delete and replace is needed/],
+      ["/v1/host/kargs", "", /at least one of append, delete and replace is needed/],
     ] as const;
     for (const [path, body, problem] of cases) {
       const response = await post(app, path, body);

@@ -9,7 +9,7 @@
  * | GET /v1/host | | `StatusResponse` |
  * | GET /v1/host/history?limit=N | | `HistoryResponse`, newest first |
  * | GET /v1/host/health?fresh=true | | `HealthResponse`; `fresh` runs the checks now, and changes nothing |
- * | GET /v1/host/diff?from=A&to=B | | `TreeDiff`; A and B are deployment names (see `DeploymentName`) |
+ * | GET /v1/host/diff?from=A&to=B | | `TreeDiff`; A and B are deployment names (see `DeploymentName`), by default what runs and what is to come |
  * | POST /v1/host/VERB | `HostRequests[VERB]` | 202 `Operation` |
  * | GET /v1/operations | | `OperationsResponse`, newest first |
  * | GET /v1/operations/ID | | `Operation` |

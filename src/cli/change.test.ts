@@ -6,6 +6,7 @@ import type { OperationEvent, OperationResult, StatusResponse } from "../api/typ
 import { AtollError, exitCodes } from "../errors.ts";
 import { changeHost } from "./change.ts";
 import type { CliContext } from "./command.ts";
+import { kargsCommand } from "./commands/kargs.ts";
 import { recordedTerminal } from "./recorded-terminal.ts";
 import { sampleDeployment, sampleResult, sampleStatus } from "./samples.ts";
 import type { Connection } from "./transport.ts";
@@ -53,10 +54,15 @@ function fakeClient(story: Story, log: string[]): HostClient {
   };
 }
 
-async function run(
-  story: Story,
-  options: { reboot?: boolean; wait?: boolean; json?: boolean } = {},
-): Promise<{ output: string; errors: string; code: number; log: string[] }> {
+interface Told {
+  readonly output: string;
+  readonly errors: string;
+  readonly code: number;
+  readonly log: readonly string[];
+}
+
+/** Has `work` done against a host that answers as `story` says. */
+async function tell(story: Story, work: (context: CliContext) => Promise<unknown>): Promise<Told> {
   const { terminal, output, errors } = recordedTerminal();
   const log: string[] = [];
   let code = 0;
@@ -69,10 +75,17 @@ async function run(
       code = value;
     },
   };
+  await work(context);
+  return { output: output(), errors: errors(), code, log };
+}
+
+function run(
+  story: Story,
+  options: { reboot?: boolean; wait?: boolean; json?: boolean } = {},
+): Promise<Told> {
   const command = new Command("upgrade").option("--json");
   if (options.json) command.setOptionValue("json", true);
-  await changeHost(context, command, "upgrade", {}, options);
-  return { output: output(), errors: errors(), code, log };
+  return tell(story, (context) => changeHost(context, command, "upgrade", {}, options));
 }
 
 const result = (over: Partial<OperationResult>): OperationEvent => ({
@@ -155,4 +168,17 @@ test("with --json one document, with the status in the end when it was waited fo
   const document = JSON.parse(told.output);
   assert.equal(document.result.deployment.checksum, "new0");
   assert.equal(document.status.bootedAt, later);
+});
+
+test("kernel arguments go as they were given; with --again also those remembered as bad", async () => {
+  const words = "--append a=1 --append b --delete c --replace d=1=2 --again --reboot".split(" ");
+  const told = await tell({ events: [result({ reboot: "started" })] }, (context) =>
+    kargsCommand(context).parseAsync(words, { from: "user" }),
+  );
+  const body = { append: ["a=1", "b"], delete: ["c"], replace: ["d=1=2"], again: true, reboot: true };
+  assert.deepEqual(told.log, [`begin kargs ${JSON.stringify(body)}`]);
+  const shown = await tell({ events: [] }, (context) =>
+    kargsCommand(context).parseAsync([], { from: "user" }),
+  );
+  assert.deepEqual(shown.log, [], "without changes they are only shown");
 });

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { HostRequests, HostVerb, OperationResult, StatusResponse } from "../api/types.ts";
-import { AtollError, exitCodes } from "../errors.ts";
-import { type CliContext, type CommonOptions, withHost } from "./command.ts";
+import { exitCodes } from "../errors.ts";
+import { type CliContext, type CommonOptions, misuse, withHost } from "./command.ts";
 import { runOperation, waitForVerdict } from "./operation.ts";
 import { json, wrap } from "./output.ts";
 import { packageSummary } from "./status-text.ts";
@@ -20,16 +20,11 @@ export async function changeHost<V extends HostVerb>(
   body: HostRequests[V],
   options: CommonOptions & RebootOptions = {},
 ): Promise<void> {
-  if (options.wait && !options.reboot) {
-    throw new AtollError("USAGE", { problem: "--wait needs --reboot", help: `atoll ${verb} --help` });
-  }
+  if (options.wait && !options.reboot) throw misuse(command, "--wait needs --reboot");
   await withHost(context, command, async (connection, { json: asJson }) => {
     const wait = options.wait === true && connection.outside;
     if (options.wait && !wait) {
-      throw new AtollError("USAGE", {
-        problem: "--wait is for another computer: this one is the host that reboots",
-        help: `atoll ${verb} --help`,
-      });
+      throw misuse(command, "--wait is for another computer: this one is the host that reboots");
     }
     const before = wait ? await connection.client.status() : null;
     const reboots = options.reboot === true;

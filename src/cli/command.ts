@@ -54,13 +54,14 @@ function usageError(command: Command, error: CommanderError): AtollError {
     .replace(/^error: /, "")
     .replace(/\n\((.*)\)/s, " ($1)")
     .trim();
-  return new AtollError("USAGE", { problem, help: `${fullName(command)} --help` }, error);
+  return misuse(command, problem, error);
 }
 
-function fullName(command: Command): string {
+/** The USAGE error for `problem` in the use of `command`; it names the command's `--help`. */
+export function misuse(command: Command, problem: string, cause?: unknown): AtollError {
   const names: string[] = [];
   for (let each: Command | null = command; each; each = each.parent) names.unshift(each.name());
-  return names.join(" ");
+  return new AtollError("USAGE", { problem, help: `${names.join(" ")} --help` }, cause);
 }
 
 /** Options that the helpers below understand; a command's own come on top. */
@@ -99,11 +100,17 @@ export async function withHost(
   await work(await context.transport.connect(options.host ?? context.env.ATOLL_HOST), options);
 }
 
-/** A whole number above zero, given as `option`. Errors: USAGE, which names the command `help`. */
-export function parseCount(text: string, option: string, help: string): number {
+/** A whole number above zero and up to `most`, given as `option`. Errors: USAGE, which names the command `help`. */
+export function parseCount(
+  text: string,
+  option: string,
+  help: string,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new AtollError("USAGE", { problem: `${option} is "${text}", not a count`, help });
+  if (/^\d+$/.test(text) && value > 0 && value <= most) return value;
+  const wanted = most === Number.MAX_SAFE_INTEGER ? "a count" : `a count up to ${most}`;
+  throw new AtollError("USAGE", { problem: `${option} is "${text}", not ${wanted}`, help });
 }
 
 /** Every exit code and what it means. */

@@ -255,6 +255,11 @@ test("packages that differ, by any name of a tree", () =>
     assert.deepEqual([diff.from.version, diff.to.version, diff.packages], ["1.0", "1.1", null]);
     const same = await hostOf(machine).diff("1.1", checksumOf("1.1").slice(0, 8));
     assert.deepEqual(same.packages, { added: [], removed: [], upgraded: [], downgraded: [] });
+    assert.equal((await hostOf(machine).diff("booted", null)).to.version, "1.1", "what boots next");
+    await ask(hostOf(machine), "cleanup", { pending: true });
+    await assert.rejects(hostOf(machine).diff("booted", null), (error) => hasCode(error, "UPDATE_UNKNOWN"));
+    await ask(hostOf(machine), "upgrade", { mode: "check" });
+    assert.equal((await hostOf(machine).diff("booted", null)).to.version, "1.1", "the update that is known");
     await assert.rejects(hostOf(machine).diff("booted", "9.9"), (error) =>
       hasCode(error, "DEPLOYMENT_UNKNOWN"),
     );

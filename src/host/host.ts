@@ -37,8 +37,11 @@ export interface Host {
     fresh: boolean,
     signal: AbortSignal,
   ): Promise<{ report: HealthReport | null; verdict: Verdict | null }>;
-  /** Errors: DEPLOYMENT_UNKNOWN, DEPLOYMENT_AMBIGUOUS, UPDATE_UNKNOWN, COMMIT_UNREADABLE. */
-  diff(from: DeploymentName, to: DeploymentName): Promise<TreeDiff>;
+  /**
+   * With `to` null against what is to come: what boots next or, where that runs already, the update that is known.
+   * Errors: DEPLOYMENT_UNKNOWN, DEPLOYMENT_AMBIGUOUS, UPDATE_UNKNOWN, COMMIT_UNREADABLE.
+   */
+  diff(from: DeploymentName, to: DeploymentName | null): Promise<TreeDiff>;
   /** Starts a verb, which goes on by itself. Errors: BUSY, ON_TRIAL. */
   begin<Verb extends HostVerb>(verb: Verb, request: HostRequests[Verb]): Promise<Operation>;
   /** Judges this boot, ends its trial, and puts right what an interruption left. Ends when that is done. */
@@ -215,10 +218,17 @@ async function recordRefusal(ports: Ports, verb: HostVerb, thrown: unknown): Pro
   );
 }
 
-async function diffTrees(ports: Ports, from: DeploymentName, to: DeploymentName): Promise<TreeDiff> {
+async function diffTrees(
+  ports: Ports,
+  from: DeploymentName,
+  wanted: DeploymentName | null,
+): Promise<TreeDiff> {
   const sysroot = await readSysroot(ports.paths.sysroot);
-  const [a, b] = await Promise.all([from, to].map((name) => commitNamed(ports, sysroot, name)));
-  if (!a || !b) throw new AtollError("DEPLOYMENT_UNKNOWN", { name: a ? to : from, where: "this host" });
+  const to = wanted ?? (sysroot.deployments[0]?.booted ? "update" : "0");
+  const a = await commitNamed(ports, sysroot, from);
+  if (!a) throw new AtollError("DEPLOYMENT_UNKNOWN", { name: from, where: "this host" });
+  const b = await commitNamed(ports, sysroot, to);
+  if (!b) throw new AtollError("DEPLOYMENT_UNKNOWN", { name: to, where: "this host" });
   const packages = a.packages && b.packages ? diffPackages(a.packages, b.packages) : null;
   const tree = ({ checksum, version, timestamp }: typeof a): TreeDiff["from"] => ({
     checksum,

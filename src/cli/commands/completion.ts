@@ -7,7 +7,7 @@ export type Completions = Readonly<Record<string, () => readonly string[]>>;
 
 /** How deployments can be named on every host. */
 export const hostCompletions: Completions = {
-  deployment: () => ["booted", "staged", "rollback"],
+  deployment: () => ["booted", "rollback"],
   from: () => ["booted", "staged", "rollback", "update"],
   to: () => ["booted", "staged", "rollback", "update"],
 };

@@ -6,13 +6,13 @@ import { packageTable } from "../packages.ts";
 
 export function diffCommand(context: CliContext): Command {
   const command = makeHostCommand(context, "diff", "show which packages differ between two versions", [
-    { command: "atoll host diff", does: "what the available update would change" },
+    { command: "atoll host diff", does: "what the next boot would change, or the update" },
     { command: "atoll host diff rollback booted", does: "what the last one changed" },
     { command: "atoll host diff 20261120.1 20261122.1", does: "two versions by name" },
   ])
     .argument("[from]", "booted, staged, rollback, update, an index, a version or a checksum", "booted")
-    .argument("[to]", "the same", "update");
-  return command.action((from: string, to: string) =>
+    .argument("[to]", "the same (default: what boots next, or, where that runs already, update)");
+  return command.action((from: string, to?: string) =>
     withHost(context, command, async ({ client }, options) => {
       const diff = await client.diff(from, to);
       if (options.json) context.terminal.out(json(diff));

@@ -8,6 +8,9 @@ interface HistoryOptions extends CommonOptions {
   readonly limit: string;
 }
 
+/** As many as the API gives at once. */
+const mostEntries = 9999;
+
 export function historyCommand(context: CliContext): Command {
   const command = makeHostCommand(context, "history", "show every boot, update and fallback, with reasons", [
     { command: "atoll host history", does: "the last twenty" },
@@ -15,7 +18,7 @@ export function historyCommand(context: CliContext): Command {
   ]).option("-n, --limit <count>", "how many", "20");
   return command.action(async () => {
     const options: HistoryOptions = command.optsWithGlobals();
-    const limit = parseCount(options.limit, "--limit", "atoll host history --help");
+    const limit = parseCount(options.limit, "--limit", "atoll host history --help", mostEntries);
     await withHost(context, command, async ({ client }) => {
       const history = await client.history(limit);
       const { terminal } = context;

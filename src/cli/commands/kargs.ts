@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import { changeHost, type RebootOptions } from "../change.ts";
-import { type CliContext, type CommonOptions, makeHostCommand, withHost } from "../command.ts";
+import { type CliContext, type CommonOptions, makeHostCommand, misuse, withHost } from "../command.ts";
 import { json } from "../output.ts";
 
 interface KargsOptions extends CommonOptions, RebootOptions {
   readonly append?: readonly string[];
   readonly delete?: readonly string[];
   readonly replace?: readonly string[];
+  readonly again?: boolean;
 }
 
 export function kargsCommand(context: CliContext): Command {
@@ -18,24 +19,28 @@ export function kargsCommand(context: CliContext): Command {
     .option("--append <key[=value]>", "add one; may be given again", collect)
     .option("--delete <key[=value]>", "remove one; may be given again", collect)
     .option("--replace <key=[old=]new>", "give one another value; may be given again", collect)
+    .option("--again", "try them although they are remembered as bad")
     .option("--reboot", "and reboot into it")
     .option("--wait", "with --reboot: wait until the host is back and judged");
   return command.action(async () => {
     const options: KargsOptions = command.optsWithGlobals();
-    const body = {
+    const changes = {
       ...(options.append && { append: options.append }),
       ...(options.delete && { delete: options.delete }),
       ...(options.replace && { replace: options.replace }),
     };
-    if (Object.keys(body).length === 0) await showKargs(context, command);
-    else
-      await changeHost(
-        context,
-        command,
-        "kargs",
-        { ...body, ...(options.reboot && { reboot: true }) },
-        options,
-      );
+    if (Object.keys(changes).length === 0) {
+      if (options.again || options.reboot || options.wait) {
+        throw misuse(command, "--again, --reboot and --wait go with --append, --delete or --replace");
+      }
+      return showKargs(context, command);
+    }
+    const body = {
+      ...changes,
+      ...(options.again && { again: true }),
+      ...(options.reboot && { reboot: true }),
+    };
+    await changeHost(context, command, "kargs", body, options);
   });
 }
 

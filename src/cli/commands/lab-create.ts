@@ -51,7 +51,7 @@ export function labCreateCommand(context: CliContext): Command {
         memoryMiB: parseCount(options.memory, "--memory", help),
         cpus: parseCount(options.cpus, "--cpus", help),
         firmware: options.firmware,
-        ports: (options.port ?? []).map((port) => ({ guest: parseCount(port, "--port", help) })),
+        ports: (options.port ?? []).map((port) => ({ guest: parseCount(port, "--port", help, 65_535) })),
         provisioning: { hostname: name, rootKeys: [(await labKey(tools.lab)).publicKey] },
       });
     });

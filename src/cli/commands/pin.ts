@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { changeHost } from "../change.ts";
 import { type CliContext, makeHostCommand } from "../command.ts";
 
-const argument = "booted, staged, rollback, an index, a version or a checksum";
+const argument = "booted, rollback, an index, a version or a checksum";
 
 export function pinCommand(context: CliContext): Command {
   const command = makeHostCommand(context, "pin", "keep a deployment whatever comes after it", [

@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import type { UpgradeRequest } from "../../api/types.ts";
-import { AtollError } from "../../errors.ts";
 import { changeHost, type RebootOptions } from "../change.ts";
-import { type CliContext, type CommonOptions, makeHostCommand } from "../command.ts";
+import { type CliContext, type CommonOptions, makeHostCommand, misuse } from "../command.ts";
 
 interface UpgradeOptions extends CommonOptions, RebootOptions {
   readonly check?: boolean;
@@ -23,17 +22,15 @@ export function upgradeCommand(context: CliContext): Command {
     .option("--allow-downgrade", "take a version that is older than the one that runs");
   return command.action(async () => {
     const options: UpgradeOptions = command.optsWithGlobals();
-    await changeHost(context, command, "upgrade", upgradeRequest(options), options);
+    await changeHost(context, command, "upgrade", upgradeRequest(command, options), options);
   });
 }
 
-function upgradeRequest(options: UpgradeOptions): UpgradeRequest {
+function upgradeRequest(command: Command, options: UpgradeOptions): UpgradeRequest {
   const chosen = [options.check, options.stage, options.reboot].filter((each) => each).length;
-  if (chosen > 1) {
-    throw new AtollError("USAGE", {
-      problem: "--check, --stage and --reboot exclude each other",
-      help: "atoll upgrade --help",
-    });
+  if (chosen > 1) throw misuse(command, "--check, --stage and --reboot exclude each other");
+  if (options.check && options.allowDowngrade) {
+    throw misuse(command, "--check takes nothing, so --allow-downgrade does not go with it");
   }
   return {
     mode: options.check ? "check" : options.reboot ? "reboot" : "stage",
