@@ -98,7 +98,7 @@ async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSign
       log: detail(report),
     });
   }
-  await ports.store.history.add(verdictEntry(ports, verdict));
+  await recordVerdict(ports, verdict);
   await ports.store.judgement.write({ verdict, report });
   await replaceFile(ports.paths.verdict, `${JSON.stringify(verdict)}\n`, 0o644);
   await writeMotd(ports, verdict);
@@ -144,11 +144,15 @@ async function addAttempt({ store }: Ports, bootId: string, boot: FailedBoot): P
   await store.attempts.write({ bootId, boots: [...others, boot] });
 }
 
-function verdictEntry({ clock }: Ports, verdict: Verdict): ReturnType<typeof entry> {
+async function recordVerdict({ clock, paths, store }: Ports, verdict: Verdict): Promise<void> {
+  const { deployments } = await readSysroot(paths.sysroot);
+  const { checksum = null, version = null } = deployments.find((one) => one.booted) ?? {};
   const on = verdict.attempt === null ? "" : ` (try ${verdict.attempt} of 3)`;
   const reasons = verdict.reasons.length === 0 ? "" : `: ${verdict.reasons.join("; ")}`;
-  const summary = `judged ${verdict.outcome}${on}${reasons}`;
-  return entry(clock, "verdict", summary, { bootId: verdict.bootId, reasons: verdict.reasons });
+  const what = version === null ? "" : `${version} `;
+  const summary = `judged ${what}${verdict.outcome}${on}${reasons}`;
+  const about = { checksum, version, bootId: verdict.bootId, reasons: verdict.reasons };
+  await store.history.add(entry(clock, "verdict", summary, about));
 }
 
 async function writeMotd({ paths, log }: Ports, verdict: Verdict): Promise<void> {
