@@ -32,6 +32,11 @@ export function problem(
   return { severity, code, file, line, column, ...errorWords(code, parameters), parameters };
 }
 
+/** Puts `more` behind `problems`. push(...more) would not do: a text full of mistakes has more than a call can pass. */
+export function addTo(problems: Problem[], more: readonly Problem[]): void {
+  for (const one of more) problems.push(one);
+}
+
 /** `file:line:column: message`, the form that compilers have and editors follow. */
 export function problemText({ file, line, column, message }: Problem): string {
   return `${file}:${line}:${column}: ${message}`;
