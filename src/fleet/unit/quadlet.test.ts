@@ -30,7 +30,6 @@ test("the service that Quadlet makes of a file", () => {
 test("ServiceName= names it, also in place of the ending", () => {
   assert.equal(unit("web.container", "[Container]\nServiceName=front\n").systemdUnit, "front.service");
   assert.equal(unit("web.pod", '[Pod]\nServiceName="front"\n').systemdUnit, "front.service");
-  assert.equal(unit("web.pod", "[Pod]\nServiceName=front\nServiceName=\n").systemdUnit, "web-pod.service");
   assert.deepEqual(unit("web.service", "[Service]\nServiceName=x\n").systemdUnit, "web.service");
 });
 
@@ -40,6 +39,7 @@ test("a ServiceName= that cannot hold is refused", () => {
     ["web@.container", "front", /all instances/],
     ["web.container", "front.service", /adds \.service/],
     ["web.container", "front@", /no template/],
+    ["web.container", "", /without a name/],
     ["web.container", "a b", /invalid character ' '/],
   ];
   for (const [name, value, message] of rows) {

@@ -23,8 +23,9 @@ export function quadletSection(type: QuadletType): string {
 
 /**
  * The unit that systemd has for `name`: itself or, for a Quadlet file, the service that Quadlet generates, named by
- * `serviceName` (the file's ServiceName=) if that is not null. `data@.volume` gives `data-volume@.service`, and
- * `data@1.volume`, as Quadlet has it, `data@1-volume.service`.
+ * `serviceName` (the file's ServiceName=) if that is not null. `data@1.volume` gives, as Quadlet has it,
+ * `data@1-volume.service`. The template `data@.volume` gives `data-volume@.service` in newer Podman, and
+ * `data@-volume.service` in 5.4; nothing ever starts it.
  * Errors: UNIT_NAME_INVALID when that can be the name of no service.
  */
 export function systemdUnitOf(
@@ -40,8 +41,9 @@ export function systemdUnitOf(
 /** The name that ServiceName= gives to the generated service; null when there is none, or when it cannot hold. */
 export function serviceNameOf(name: UnitName, options: Options, problems: Problem[]): string | null {
   if (!isQuadlet(name.type)) return null;
-  const option = options.single(quadletSection(name.type), "ServiceName");
-  if (option === null) return null;
+  // An empty one takes nothing back: Quadlet would make a unit called `.service`.
+  const option = options.assignments(quadletSection(name.type), "ServiceName").at(-1);
+  if (option === undefined) return null;
   const given = option.value.replace(/^"(.*)"$/, "$1");
   const mistake = serviceNameMistake(name, given);
   if (mistake === null) return given;
@@ -52,6 +54,7 @@ export function serviceNameOf(name: UnitName, options: Options, problems: Proble
 
 function serviceNameMistake(name: UnitName, given: string): string | null {
   if (name.template !== null) return "all instances would have this one service; leave it out of templates";
+  if (given === "") return "Quadlet would make a service without a name; leave the line out";
   if (given.endsWith(".service")) return "Quadlet adds .service itself; leave it out";
   if (given.includes("@"))
     return "a file that is no template cannot have the service of one; leave out the @";

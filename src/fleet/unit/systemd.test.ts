@@ -25,7 +25,12 @@ function verify(files: ReadonlyMap<string, string>, ...units: string[]): Map<str
     const environment = { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:`, LC_ALL: "C.UTF-8" };
     const argv = ["verify", "--man=no", "--generators=no", ...paths];
     const { stderr } = spawnSync("systemd-analyze", argv, { encoding: "utf8", env: environment });
-    const said = stderr.split("\n").filter((line) => line.startsWith(`${folder}/`));
+    // systemd 252 has these words, 257 the others.
+    const alike = stderr.replace(
+      /Failed to parse Restart=(.*), ignoring: Invalid argument$/gm,
+      "Failed to parse service restart specifier, ignoring: $1",
+    );
+    const said = alike.split("\n").filter((line) => line.startsWith(`${folder}/`));
     const parts = said.map((line) => /^([^:]+):(\d+: .*)$/.exec(line.slice(folder.length + 1)));
     return new Map(
       [...Map.groupBy(parts, (part) => part?.[1] ?? "")].map(([name, lines]) => [
