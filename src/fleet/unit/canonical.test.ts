@@ -78,6 +78,6 @@ test("the hash is the same for what differs in comments and blanks alone, and no
 
 test("drop-ins are part of the content", () => {
   const main = parseUnitFile("a.service", "[Service]\nx=1\n").unitFile;
-  const dropIn = parseUnitFile("a.service.d/1.conf", "[Service]\nx=2\n").unitFile;
+  const dropIn = parseUnitFile("units/a.service.d/1.conf", "[Service]\nx=2\n").unitFile;
   assert.equal(canonicalText(main, [dropIn]), "[Service]\nx=1\n\n# a.service.d/1.conf\n[Service]\nx=2\n");
 });

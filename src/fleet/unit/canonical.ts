@@ -29,10 +29,14 @@ export function serialiseOptions(options: readonly UnitOption[]): string {
 
 /**
  * The canonical text of a unit: fleet's serialisation and, below it, that of each drop-in under a comment with its
- * path, in the order in which they apply. Without drop-ins it is fleet's to the byte.
+ * folder and name, in the order in which they apply. Without drop-ins it is fleet's to the byte.
  */
 export function canonicalText(main: UnitFile, dropIns: readonly UnitFile[]): string {
-  const parts = dropIns.map((part) => `\n# ${part.file}\n${serialiseOptions(unitOptions(part))}`);
+  const parts = dropIns.map((part) => {
+    // Where the folder itself lay when the file was sent makes no other unit of it.
+    const path = part.file.split("/").slice(-2).join("/");
+    return `\n# ${path}\n${serialiseOptions(unitOptions(part))}`;
+  });
   return serialiseOptions(unitOptions(main)) + parts.join("");
 }
 
