@@ -6,6 +6,7 @@ import { apiErrors } from "./api/errors.ts";
 import { cliErrors } from "./cli/errors.ts";
 import { composeErrors } from "./compose/errors.ts";
 import { define, exitCodes } from "./error-definition.ts";
+import { fleetErrors } from "./fleet/errors.ts";
 import { hostErrors } from "./host/errors.ts";
 import { labErrors } from "./lab/errors.ts";
 
@@ -50,6 +51,7 @@ export const errorTable = {
   ...apiErrors,
   ...cliErrors,
   ...composeErrors,
+  ...fleetErrors,
   ...hostErrors,
   ...labErrors,
 } as const;
@@ -81,6 +83,12 @@ export class AtollError extends Error {
   get next(): string {
     return fill(errorTable[this.code].next, this.parameters);
   }
+}
+
+/** What the registry says of an error, for one that is told among others rather than thrown. */
+export function errorWords(code: ErrorCode, parameters: ErrorParameters): { message: string; next: string } {
+  const { text, next } = errorTable[code];
+  return { message: fill(text, parameters), next: fill(next, parameters) };
 }
 
 function fill(text: string, parameters: ErrorParameters): string {

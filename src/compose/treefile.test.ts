@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { hasCode } from "../errors.ts";
 import { projectRoot } from "../paths.ts";
-import { nearest, parseTreefile, readTreefile } from "./treefile.ts";
+import { parseTreefile, readTreefile } from "./treefile.ts";
 
 function problems(text: string): string {
   try {
@@ -66,11 +66,6 @@ describe("parseTreefile", () => {
       }),
     );
   });
-});
-
-test("nearest finds words within two edits, and none further away", () => {
-  assert.equal(nearest("packges", ["packages", "files"]), "packages");
-  assert.equal(nearest("zzz", ["packages", "files"]), null);
 });
 
 describe("readTreefile", () => {
