@@ -117,6 +117,15 @@ test("names that are none, and lives beyond a profile's, are refused", async () 
   }
 });
 
+test("an authority whose key is another's issues nothing", async () => {
+  const [one, two] = await Promise.all([sampleAuthority(), sampleAuthority()]);
+  const mixed = { certificate: one.certificate, privateKey: two.privateKey };
+  await assert.rejects(credentialsFor(mixed, samplePerson("anna", "viewer")), {
+    code: "AUTHORITY_UNFIT",
+    message: /private key is another/,
+  });
+});
+
 test("nothing is issued that would outlast its authority, or before that begins", async () => {
   const now = new Date();
   const authority = await createAuthority({

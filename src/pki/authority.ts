@@ -86,7 +86,10 @@ export async function issueCertificate(
   const root = readAuthority(authority.certificate, "the authority's certificate");
   const contents = contentsOf(subject);
   const { notBefore, notAfter } = validity(now, lifeOf(subject.profile, life));
-  const problem = unfitness(root, subject, { now, notAfter });
+  const key = createPrivateKey(authority.privateKey);
+  const problem = root.x509.checkPrivateKey(key)
+    ? unfitness(root, subject, { now, notAfter })
+    : "its private key is another certificate's";
   if (problem !== null) throw new AtollError("AUTHORITY_UNFIT", { profile: subject.profile, problem });
   const { encodeCertificate } = await import("./encoding.ts");
   const publicKey = await publicKeyIn(request);
@@ -100,7 +103,7 @@ export async function issueCertificate(
       addresses: contents.addresses,
       use: { usages: contents.usages },
     },
-    { key: createPrivateKey(authority.privateKey), certificate: root.x509.raw },
+    { key, certificate: root.x509.raw },
   );
   return pem("CERTIFICATE", der);
 }

@@ -91,7 +91,7 @@ export interface Signer {
   readonly certificate: Buffer | null;
 }
 
-/** DER of a certificate with a serial number of 127 random bits (RFC 5280 4.1.2.2 allows up to 20 octets). */
+/** DER of a certificate with a serial number that holds 126 random bits (RFC 5280 4.1.2.2 allows up to 20 octets). */
 export function encodeCertificate(fields: CertificateFields, signer: Signer): Buffer {
   const subject = nameOf(fields.commonName, fields.organization);
   const issuer = signer.certificate && AsnConvert.parse(signer.certificate, Certificate).tbsCertificate;
