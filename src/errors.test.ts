@@ -14,6 +14,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   fleet: [],
   host: [],
   lab: ["api", "compose"],
+  pki: [],
 };
 const rooms = Object.keys(below);
 

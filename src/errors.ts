@@ -9,6 +9,7 @@ import { define, exitCodes } from "./error-definition.ts";
 import { fleetErrors } from "./fleet/errors.ts";
 import { hostErrors } from "./host/errors.ts";
 import { labErrors } from "./lab/errors.ts";
+import { pkiErrors } from "./pki/errors.ts";
 
 export { exitCodes };
 
@@ -54,6 +55,7 @@ export const errorTable = {
   ...fleetErrors,
   ...hostErrors,
   ...labErrors,
+  ...pkiErrors,
 } as const;
 
 export type ErrorCode = keyof typeof errorTable;
