@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hasCode } from "../src/errors.ts";
@@ -364,6 +364,23 @@ test("one member says who it is, and rings no alarm", async () => {
   assert.equal(status.leaderId, only?.id);
   assert.match(status.version, /^3\./);
   assert.deepEqual(await listAlarms(channel), []);
+});
+
+test("an etcd that came back with an earlier history is noticed, and listed anew", async () => {
+  for (let n = 0; n < 10; n++) await put(channel, "back/gone", "1");
+  const { revision } = await count(channel, { prefix: "back/" });
+  const stop = new AbortController();
+  const updates = inform(channel, { prefix: "back/" }, { signal: stop.signal });
+  assert.deepEqual(names(await next(updates)), ["put back/gone"]);
+  await member().kill();
+  await rm(join(bed.folder, member().name), { recursive: true });
+  member().start();
+  const now = await put(channel, "back/new", "1", { timeoutMs: 60_000 });
+  assert.ok(now < revision);
+  const update = await next(updates);
+  assert.equal(update.source, "list");
+  assert.deepEqual(names(update), ["delete back/gone", "put back/new"]);
+  stop.abort();
 });
 
 function member() {

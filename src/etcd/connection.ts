@@ -181,10 +181,13 @@ async function ready(client: Client, { method, signal }: Wish, ms: number): Prom
 /** Why there is no connection: gRPC tells it only to a call that fails for it. This one does no harm if it goes through. */
 async function reason(client: Client): Promise<string> {
   const call = { method: methods.status, needsLeader: false, signal: undefined };
-  return unary(client, call, {}, reasonMs).then(
+  const said = await unary(client, call, {}, reasonMs).then(
     () => "the connection broke",
     (error: unknown) => (error instanceof AtollError ? String(error.parameters.cause) : String(error)),
   );
+  return said
+    .replace(/^No connection established\. Last error: (Error: )?/, "")
+    .replace(/\.? ?Resolution note: ?$/, "");
 }
 
 export function interrupted(method: Manner): AtollError {

@@ -127,6 +127,10 @@ async function keep(keeper: Keeper): Promise<void> {
   for (let tries = 0; !signal.aborted; ) {
     try {
       const stream = await keeper.channel.stream(methods.leaseKeepAlive, { signal });
+      if (keeper.idle !== idle) {
+        stream.cancel();
+        return;
+      }
       keeper.stream = stream;
       for (const lease of keeper.held.values()) ask(keeper, lease);
       for await (const answer of stream) {

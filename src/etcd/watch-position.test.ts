@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Event, WatchResponse } from "./generated/etcd.ts";
-import { type Position, receive, resumed } from "./watch-position.ts";
+import { type Position, positionAt, receive, resumed } from "./watch-position.ts";
 
-const start: Position = { next: 10, pieces: [] };
+const start: Position = { ...positionAt(10), cluster: 1n };
 
 test("a compacted revision is known by its number alone, not by reason or header", () => {
   const created = receive(start, message({ created: true }, 0));
@@ -39,6 +39,13 @@ test("a member that does not know of the position yet is noticed", () => {
   assert.equal(receive(start, message({ created: true }, 9)).outcome, "read");
 });
 
+test("another cluster's history is not taken for the one that was seen", () => {
+  const other = message({ created: true }, 500);
+  const moved = receive({ ...start, cluster: 2n }, other);
+  assert.deepEqual(moved.event, { kind: "rewound", revision: 500 });
+  assert.equal(receive(positionAt(10), other).position.cluster, 1n);
+});
+
 test("whatever is cut, in pieces or sent again: each change arrives once, in order, by whole revisions", () => {
   const revision = fc.integer({ min: 1, max: 4 });
   const choice = fc.record({
@@ -55,7 +62,7 @@ test("whatever is cut, in pieces or sent again: each change arrives once, in ord
         const history = sizes.map((size, n) =>
           Array.from({ length: size }, (_, k) => eventAt(n + 1, `${n + 1}/${k}`)),
         );
-        let position: Position = { next: 1, pieces: [] };
+        let position = positionAt(1);
         const seen: string[] = [];
         for (let turn = 0; position.next <= history.length; turn++) {
           const { batch, pieces, cut, early } = choices[turn % choices.length] ?? {

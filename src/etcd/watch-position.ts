@@ -8,7 +8,7 @@ export type WatchEvent =
   | { readonly kind: "progress"; readonly revision: number }
   /** The history from where we were up to and without `revision` is dropped: the last event. List, and watch from there. */
   | { readonly kind: "compacted"; readonly revision: number }
-  /** etcd is at `revision`, before where we were: it was restored from a backup. The last event, as above. */
+  /** etcd, at `revision` now, has another history than the one we saw: it was restored from a backup. The last event, as above. */
   | { readonly kind: "rewound"; readonly revision: number };
 
 /** Where a watch is: what it has seen, whatever stream that came over. */
@@ -17,6 +17,13 @@ export interface Position {
   readonly next: number;
   /** The part of a revision that came so far, where etcd sends it in pieces. */
   readonly pieces: readonly Change[];
+  /** The cluster whose history that is; null until its first message. */
+  readonly cluster: bigint | null;
+}
+
+/** Where a watch begins that is to see everything from revision `next` on. */
+export function positionAt(next: number): Position {
+  return { next, pieces: [], cluster: null };
 }
 
 export interface Step {
@@ -34,10 +41,7 @@ export interface Step {
 export function receive(position: Position, message: WatchResponse): Step {
   const head = readRevision(message.header?.revision);
   if (message.canceled) return cancelled(position, message);
-  if (message.created) {
-    const behind = head > 0 && head < position.next - 1;
-    return { position, event: null, outcome: behind ? "behind" : "read" };
-  }
+  if (message.created) return opened(position, head, message.header?.clusterId ?? 0n);
   const pieces = [...position.pieces, ...message.events.map(readChange)];
   if (message.fragment) return { position: { ...position, pieces }, event: null, outcome: "read" };
   // A member that was behind may send what came before the revision that it was asked for (etcd pull request 20229).
@@ -45,16 +49,25 @@ export function receive(position: Position, message: WatchResponse): Step {
   const last = changes.at(-1);
   if (last !== undefined) {
     const revision = last.item.modRevision;
-    return moved(revision, { kind: "changes", revision, changes });
+    return moved(position, revision, { kind: "changes", revision, changes });
   }
   if (pieces.length === 0 && head >= position.next) {
-    return moved(head, { kind: "progress", revision: head });
+    return moved(position, head, { kind: "progress", revision: head });
   }
   return { position: { ...position, pieces: [] }, event: null, outcome: "read" };
 }
 
-function moved(revision: number, event: WatchEvent): Step {
-  return { position: { next: revision + 1, pieces: [] }, event, outcome: "read" };
+/** A cluster that is restored under a new token (as it should be) has another id; else an earlier revision shows it. */
+function opened(position: Position, head: number, cluster: bigint): Step {
+  if (position.cluster !== null && position.cluster !== cluster) {
+    return { position, event: { kind: "rewound", revision: head }, outcome: "read" };
+  }
+  const outcome = head > 0 && head < position.next - 1 ? "behind" : "read";
+  return { position: { ...position, cluster }, event: null, outcome };
+}
+
+function moved(position: Position, revision: number, event: WatchEvent): Step {
+  return { position: { ...position, next: revision + 1, pieces: [] }, event, outcome: "read" };
 }
 
 /** etcd 3.4 gives no reason for a compacted revision, and no revision in the header: only `compactRevision` tells. */
@@ -66,6 +79,6 @@ function cancelled(position: Position, message: WatchResponse): Step {
 }
 
 /** The stream broke: pieces of a revision are sent again from the first. */
-export function resumed({ next }: Position): Position {
-  return { next, pieces: [] };
+export function resumed(position: Position): Position {
+  return { ...position, pieces: [] };
 }

@@ -5,7 +5,7 @@ import { type Keys, wireKeys } from "./keys.ts";
 import { count } from "./kv.ts";
 import { methods } from "./methods.ts";
 import { pause, pauseMs } from "./pause.ts";
-import { type Position, receive, resumed, type WatchEvent } from "./watch-position.ts";
+import { type Position, positionAt, receive, resumed, type WatchEvent } from "./watch-position.ts";
 
 export interface WatchOptions {
   /** The first revision to see: that of the list it goes on from, and one. */
@@ -35,7 +35,7 @@ export async function* watch(
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent, void> {
   const { signal } = options;
-  let position: Position = { next: options.from, pieces: [] };
+  let position = positionAt(options.from);
   for (let tries = 0; !signal?.aborted; ) {
     try {
       const stream = await channel.stream(methods.watch, { signal });
@@ -47,7 +47,8 @@ export async function* watch(
           const step = receive(position, message);
           position = step.position;
           const event =
-            step.event ?? (step.outcome === "behind" ? await rewound(channel, position, options) : null);
+            step.event ??
+            (step.outcome === "behind" ? await rewound(channel, keys, position, options) : null);
           if (event) yield event;
           if (event?.kind === "compacted" || event?.kind === "rewound") return;
           if (step.outcome === "reopen") break;
@@ -91,10 +92,11 @@ function askForProgress(
 /** A member may be behind for a moment; only what the majority says shows that the whole of etcd went back. */
 async function rewound(
   channel: Channel,
+  keys: Keys,
   { next }: Position,
   { signal }: WatchOptions,
 ): Promise<WatchEvent | null> {
-  const { revision } = await count(channel, { key: "a" }, { signal });
+  const { revision } = await count(channel, keys, { signal });
   return revision < next - 1 ? { kind: "rewound", revision } : null;
 }
 
