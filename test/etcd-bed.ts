@@ -177,6 +177,8 @@ export async function openEtcdBed(options: BedOptions = {}): Promise<EtcdBed> {
 
 export interface Door {
   readonly endpoint: string;
+  /** How many bytes went to the member. */
+  passed(): number;
   /** Breaks all connections that pass; new ones may come. */
   cut(): void;
   /** Nothing passes any more, and nobody is told. */
@@ -189,6 +191,7 @@ export interface Door {
 async function openDoor(to: number, address: string, scheme: string): Promise<Door> {
   const passing = new Set<Socket>();
   let blocked = false;
+  let passed = 0;
   const server: Server = createServer((near) => {
     const far = connect(to, "127.0.0.1");
     for (const [socket, other] of [
@@ -197,7 +200,9 @@ async function openDoor(to: number, address: string, scheme: string): Promise<Do
     ] as const) {
       passing.add(socket);
       socket.on("data", (bytes) => {
-        if (!blocked) other.write(bytes);
+        if (blocked) return;
+        if (other === far) passed += bytes.length;
+        other.write(bytes);
       });
       socket.on("error", () => other.destroy());
       socket.on("close", () => {
@@ -215,6 +220,7 @@ async function openDoor(to: number, address: string, scheme: string): Promise<Do
   };
   return {
     endpoint: `${scheme}://${address}:${port}`,
+    passed: () => passed,
     cut,
     block: () => {
       blocked = true;

@@ -252,16 +252,21 @@ test("what was not sent says so; what may have been done is never done twice", a
 
   const door = await bed.door(member());
   const through = bed.channel([door.endpoint]);
+  const uncertain = (error: unknown): boolean =>
+    hasCode(error, "ETCD_UNCERTAIN") && error instanceof EtcdError && error.sent;
   await put(through, "once", "0");
+  // No answer in time; then a connection that breaks under way, with time left to ask again.
   member().freeze();
-  const uncertain = put(through, "once", "1", { timeoutMs: 1000 });
-  await assert.rejects(
-    uncertain,
-    (error) => hasCode(error, "ETCD_UNCERTAIN") && error instanceof EtcdError && error.sent,
-  );
+  await assert.rejects(put(through, "once", "1", { timeoutMs: 1000 }), uncertain);
+  const passed = door.passed();
+  const second = put(through, "once", "2", { timeoutMs: 20_000 });
+  const refused = assert.rejects(second, uncertain);
+  while (door.passed() === passed) await new Promise(setImmediate);
+  door.cut();
+  await refused;
   member().thaw();
   const now = await get(channel, "once");
-  assert.ok(now && now.version <= 2, `written ${now?.version} times`);
+  assert.ok(now && now.version <= 3, `written ${now?.version} times`);
 });
 
 test("a signal ends calls, watches and informers", async () => {
