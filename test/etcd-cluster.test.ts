@@ -88,6 +88,35 @@ test("a watch sees every write that was confirmed, though the member it hangs on
   }
 });
 
+test("a lease outlives the member that it is kept through, killed or frozen", async () => {
+  for (const fail of ["kill", "freeze"] as const) {
+    const [victim, ...others] = bed.members;
+    assert.ok(victim);
+    const through = bed.channel([victim.client]);
+    const leases = keepLeases(through);
+    const lease = await leases.grant(5);
+    await put(through, "outlives", "", { lease: lease.id });
+    through.setEndpoints([victim.client, ...others.map(({ client }) => client)]);
+    if (fail === "kill") await victim.kill();
+    else victim.freeze();
+    // A lease that nobody keeps, on the others, says when the time is over.
+    const elsewhere = bed.channel(others.map(({ client }) => client));
+    const yardstick = keepLeases(elsewhere);
+    const other = await yardstick.grant(5, { timeoutMs: 20_000 });
+    const from = await put(elsewhere, "yardstick", "", { lease: other.id, timeoutMs: 20_000 });
+    yardstick.close();
+    for await (const event of watch(elsewhere, { key: "yardstick" }, { from: from + 1, only: "deletes" })) {
+      if (event.kind === "changes") break;
+    }
+    assert.ok(!lease.lost.aborted, String(lease.lost.reason));
+    assert.notEqual(await get(elsewhere, "outlives"), null);
+    await lease.release();
+    if (fail === "kill") victim.start();
+    else victim.thaw();
+    await memberStatus(channel, { endpoint: victim.client, needsLeader: true, timeoutMs: 60_000 });
+  }
+});
+
 test("an informer that lived through all of it holds what etcd holds", async () => {
   const stop = new AbortController();
   const updates = inform(bed.channel(), { prefix: "inf/" }, { signal: stop.signal });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { answered, asked, broken, granted, lostAt, type Term } from "./lease-term.ts";
+import { answered, asked, broken, granted, isDue, lookEveryMs, lostAt, type Term } from "./lease-term.ts";
 
 test("a lease runs from when it was asked for, and is lost a tenth of its time before it ends", () => {
   const term = granted(1000, 10_000);
@@ -20,6 +20,13 @@ test("no time left means that it is gone; an answer to what was asked on a broke
   assert.equal(answered(asked(granted(0, 10_000), 3000), 0), null);
   const after = broken(asked(granted(0, 10_000), 3000));
   assert.equal(answered(after, 10_000)?.heldUntil, 10_000);
+});
+
+test("it is asked for at every second look, and an answer has until the next one", () => {
+  const term = granted(0, 12_000);
+  const look = lookEveryMs(term);
+  assert.deepEqual([look, isDue(term, look), isDue(term, 2 * look)], [2000, false, true]);
+  assert.equal(lookEveryMs(granted(0, 2000)), 500);
 });
 
 test("whatever comes, it is never held for longer than etcd holds it", () => {

@@ -35,7 +35,13 @@ export function lostAt(term: Term): number {
   return term.heldUntil - term.ttlMs / 10;
 }
 
-/** Two answers may be lost before the lease is. */
-export function askEveryMs(term: Term): number {
-  return term.ttlMs / 3;
+/** An answer that is not there when one looks again is none: the stream is silent. Half a second is a slow answer. */
+export function lookEveryMs(term: Term): number {
+  return Math.max(term.ttlMs / 6, 500);
+}
+
+/** Asked for at every second look, each third of its time: two answers may be lost before the lease is. */
+export function isDue(term: Term, now: number): boolean {
+  const confirmedAt = term.heldUntil - term.ttlMs;
+  return now - confirmedAt >= term.ttlMs / 4;
 }

@@ -2,7 +2,7 @@ import { AtollError } from "../errors.ts";
 import type { CallOptions, Channel, Stream } from "./channel.ts";
 import { EtcdError } from "./failure.ts";
 import type { LeaseKeepAliveRequest, LeaseKeepAliveResponse } from "./generated/etcd.ts";
-import { answered, askEveryMs, asked, broken, granted, lostAt, type Term } from "./lease-term.ts";
+import { answered, asked, broken, granted, isDue, lookEveryMs, lostAt, type Term } from "./lease-term.ts";
 import { methods } from "./methods.ts";
 import { pause, pauseMs } from "./pause.ts";
 
@@ -40,7 +40,7 @@ interface Held {
   readonly id: bigint;
   readonly ending: AbortController;
   term: Term;
-  askTimer: NodeJS.Timeout | undefined;
+  lookTimer: NodeJS.Timeout | undefined;
   lostTimer: NodeJS.Timeout | undefined;
 }
 
@@ -75,13 +75,13 @@ async function grant(keeper: Keeper, ttlSeconds: number, call: CallOptions): Pro
     id,
     term,
     ending: new AbortController(),
-    askTimer: undefined,
+    lookTimer: undefined,
     lostTimer: undefined,
   };
   keeper.held.set(id, lease);
   watchOver(keeper, lease);
   if (keeper.idle === null) void keep(keeper);
-  else scheduleAsk(keeper, lease);
+  else lookLater(keeper, lease);
   return {
     id,
     ttlMs: term.ttlMs,
@@ -103,7 +103,7 @@ async function release(keeper: Keeper, lease: Held, options: CallOptions): Promi
 
 function end(keeper: Keeper, lease: Held, cause: string): void {
   if (!keeper.held.delete(lease.id)) return;
-  clearTimeout(lease.askTimer);
+  clearTimeout(lease.lookTimer);
   clearTimeout(lease.lostTimer);
   if (keeper.held.size === 0) {
     keeper.idle?.abort();
@@ -151,20 +151,20 @@ async function keep(keeper: Keeper): Promise<void> {
 }
 
 function ask(keeper: Keeper, lease: Held): void {
-  const { stream } = keeper;
-  scheduleAsk(keeper, lease);
-  if (stream === null) return;
-  if (lease.term.unanswered.length > 0) {
-    stream.abandon("no answer to a keepalive");
-    return;
-  }
   lease.term = asked(lease.term, keeper.now());
-  stream.send({ id: lease.id });
+  keeper.stream?.send({ id: lease.id });
+  lookLater(keeper, lease);
 }
 
-function scheduleAsk(keeper: Keeper, lease: Held): void {
-  clearTimeout(lease.askTimer);
-  lease.askTimer = setTimeout(() => ask(keeper, lease), askEveryMs(lease.term));
+function lookLater(keeper: Keeper, lease: Held): void {
+  clearTimeout(lease.lookTimer);
+  lease.lookTimer = setTimeout(() => {
+    // Without a stream there is nothing to look for: all leases are asked for on the next one.
+    if (keeper.stream === null) return;
+    if (lease.term.unanswered.length > 0) keeper.stream.abandon("no answer to a keepalive");
+    else if (isDue(lease.term, keeper.now())) ask(keeper, lease);
+    else lookLater(keeper, lease);
+  }, lookEveryMs(lease.term));
 }
 
 function hear(keeper: Keeper, { id, ttl }: LeaseKeepAliveResponse): void {
