@@ -32,7 +32,7 @@ export interface EtcdBed {
   channel(endpoints?: readonly string[]): EtcdChannel;
   /** Starts one more member, of which the others know (`flags` say how it joins). */
   add(flags: readonly string[], prepare: (member: TestMember) => Promise<string>): Promise<TestMember>;
-  /** A door to a member that can be shut while connections pass through it; at 127.0.0.1 when no address is named. */
+  /** A door to a member that can be shut while connections pass through it; at 127.0.0.1 when no address, nor the path of a socket, is named. */
   door(member: TestMember, address?: string): Promise<Door>;
   close(): Promise<void>;
 }
@@ -211,7 +211,9 @@ async function openDoor(to: number, address: string, scheme: string): Promise<Do
       });
     }
   });
-  server.listen(0, address);
+  const socket = address.startsWith("/");
+  if (socket) server.listen(address);
+  else server.listen(0, address);
   await once(server, "listening");
   const bound = server.address();
   const port = typeof bound === "object" && bound ? bound.port : 0;
@@ -219,7 +221,7 @@ async function openDoor(to: number, address: string, scheme: string): Promise<Do
     for (const socket of [...passing]) socket.destroy();
   };
   return {
-    endpoint: `${scheme}://${address}:${port}`,
+    endpoint: socket ? `unix://${address}` : `${scheme}://${address}:${port}`,
     passed: () => passed,
     cut,
     block: () => {

@@ -231,8 +231,16 @@ test("without a majority nothing is written, and what is known can still be read
   const [stays, ...fall] = bed.members;
   assert.ok(stays);
   await put(channel, "majority", "1", { timeoutMs: 20_000 });
-  for (const member of fall) await member.kill();
   const alone = bed.channel([stays.client]);
+  const stop = new AbortController();
+  const options = { from: 1, signal: stop.signal };
+  // The member lives and answers pings: only that it knows no leader can end a stream to it.
+  const left = new Promise<unknown>((resolve) => {
+    void drain(watch(alone, { key: "majority" }, { ...options, onInterruption: resolve }));
+  });
+  for (const member of fall) await member.kill();
+  assert.match(String(await left), /no leader/);
+  stop.abort();
   await assert.rejects(put(alone, "majority", "2", { timeoutMs: 1500 }), EtcdError);
   assert.equal((await get(alone, "majority", { stale: true }))?.value.toString(), "1");
   assert.equal((await listMembers(alone, { stale: true })).length, 3);
@@ -285,6 +293,10 @@ async function caughtUp(work: () => Promise<unknown>): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+async function drain(events: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of events);
 }
 
 /** Waits until so many stand in an election. */

@@ -243,6 +243,13 @@ test("only puts or only deletes are seen where that is asked for", async () => {
   assert.ok(found.flatMap(changesOf).every((change) => change === "put only"));
 });
 
+test("etcd is reached through a socket of this computer", async () => {
+  const door = await bed.door(member(), join(bed.folder, "etcd.sock"));
+  const through = bed.channel([door.endpoint]);
+  await put(through, "socket", "1");
+  assert.equal((await get(channel, "socket"))?.value.toString(), "1");
+});
+
 test("what was not sent says so; what may have been done is never done twice", async () => {
   const nobody = openChannel({ endpoints: ["http://127.0.0.1:9"], timeoutMs: 500 });
   await assert.rejects(put(nobody, "k", "v"), (error) => {
