@@ -5,6 +5,7 @@ import { exitCodes } from "../src/errors.ts";
 import { projectRoot } from "../src/paths.ts";
 import { runBench } from "./bench.ts";
 import { buildAll } from "./build.ts";
+import { writeCodec } from "./codec.ts";
 import { writeReferences } from "./docs.ts";
 import { runTests, type TestKind } from "./tests.ts";
 
@@ -17,6 +18,10 @@ const tasks: Readonly<Record<string, (words: readonly string[]) => Promise<numbe
   },
   docs: async () => {
     writeReferences();
+    return exitCodes.done;
+  },
+  codec: async () => {
+    await writeCodec();
     return exitCodes.done;
   },
   check: (words) => runTestTask("check", words),

@@ -11,6 +11,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   api: ["host"],
   cli: ["api", "compose", "host", "lab"],
   compose: [],
+  etcd: [],
   fleet: [],
   host: [],
   lab: ["api", "compose"],

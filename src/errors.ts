@@ -6,6 +6,7 @@ import { apiErrors } from "./api/errors.ts";
 import { cliErrors } from "./cli/errors.ts";
 import { composeErrors } from "./compose/errors.ts";
 import { define, exitCodes } from "./error-definition.ts";
+import { etcdErrors } from "./etcd/errors.ts";
 import { fleetErrors } from "./fleet/errors.ts";
 import { hostErrors } from "./host/errors.ts";
 import { labErrors } from "./lab/errors.ts";
@@ -52,6 +53,7 @@ export const errorTable = {
   ...apiErrors,
   ...cliErrors,
   ...composeErrors,
+  ...etcdErrors,
   ...fleetErrors,
   ...hostErrors,
   ...labErrors,

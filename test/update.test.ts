@@ -290,7 +290,7 @@ async function refusals(
       await machine.ssh(`set -eu
       set -- $(df --output=avail,size -B1 /var | tail -n 1)
       fallocate -l $(($1 - $2 / 20 - 130000000)) /var/lib/filler`);
-      const used = "df --output=used -B1M /var | tail -n 1; ls /ostree/repo/objects/*/* | wc -l";
+      const used = "df --output=used -B1M /var | tail -n 1; ls /ostree/repo/objects/*/*.file | wc -l";
       const before = await machine.ssh(used);
       await assertRefused(machine, "NO_SPACE", upgrade);
       assert.equal((await machine.ssh(used)).stdout, before.stdout);

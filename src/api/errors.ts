@@ -8,7 +8,7 @@ export const apiErrors = define({
     text: "the request to {route} is not valid: {problem}",
     next: "see /v1/openapi.json on the same socket for what the route takes",
   },
-  NOT_FOUND: {
+  ROUTE_UNKNOWN: {
     status: 404,
     exit: exitCodes.usage,
     text: "there is no {what}",

@@ -128,7 +128,7 @@ test("requests that are not as described are refused by name, and begin nothing"
 test("what is not there is said so, with what to do", () =>
   withApp(async (app) => {
     for (const [path, code] of [
-      ["/v1/nothing", "NOT_FOUND"],
+      ["/v1/nothing", "ROUTE_UNKNOWN"],
       ["/v1/operations/7", "OPERATION_UNKNOWN"],
       ["/v1/operations/7/events", "OPERATION_UNKNOWN"],
       ["/v1/host/diff?from=9.9", "DEPLOYMENT_UNKNOWN"],

@@ -57,7 +57,7 @@ function asBody(answer: Answer): ApiReply["body"] {
   return "json" in answer ? { json: answer.json } : { lines: answer.lines };
 }
 
-/** The route for a path, with its parameters. Errors: NOT_FOUND. */
+/** The route for a path, with its parameters. Errors: ROUTE_UNKNOWN. */
 function find(
   routes: readonly Route[],
   method: string,
@@ -67,7 +67,7 @@ function find(
     const parameters = route.method === method ? match(route.path, path) : null;
     if (parameters !== null) return { route, parameters };
   }
-  throw new AtollError("NOT_FOUND", { what: `route ${method} ${path}` });
+  throw new AtollError("ROUTE_UNKNOWN", { what: `route ${method} ${path}` });
 }
 
 /** The parameters of `path` when it is of the form of `template` (`/v1/operations/{id}`), else null. */

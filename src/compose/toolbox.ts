@@ -51,6 +51,8 @@ const packages: readonly string[] = [
   "docker-registry",
   "dosfstools",
   "e2fsprogs",
+  "etcd-client",
+  "etcd-server",
   "fdisk",
   "gpg",
   "gpg-agent",
