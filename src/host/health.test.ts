@@ -90,6 +90,47 @@ test("a network that takes its time has it", () =>
     assert.equal(asked, 3);
   }));
 
+const never = (): Promise<never> => Promise.withResolvers<never>().promise;
+
+/** Limits of up to `ms` are over at once; what answers at all still does so first. */
+function impatient(ports: Ports, ms = Number.POSITIVE_INFINITY): Ports {
+  const limit = (wanted: number): AbortSignal => (wanted <= ms ? AbortSignal.timeout(0) : signal);
+  return { ...ports, clock: { ...ports.clock, limit } };
+}
+
+test("what gives no answer has failed, and keeps no verdict from being reached", () =>
+  withPorts(async (ports) => {
+    await ports.store.baseline.write(await observeBaseline(withContainers(ports, true, true), null, signal));
+    const hung: Ports = { ...withContainers(ports, true, true), containers: { health: never } };
+    const report = await checkHealth(impatient(hung), signal);
+    assert.deepEqual(report.reasons, ['the check "containers" could not be made: no answer in 20 s']);
+  }));
+
+test("a unit whose log gives no answer has failed all the same", () =>
+  withPorts(async (ports) => {
+    const systemd = { ...ports.systemd, failedUnits: async () => ["a.service"] };
+    const mute: Ports = { ...ports, systemd, journal: { ...ports.journal, unit: never } };
+    assert.equal((await find(impatient(mute, 5000), "units"))?.summary, "a.service failed");
+  }));
+
+test("what gives no answer before a change is not asked of it either", () =>
+  withPorts(async (ports) => {
+    const hung: Ports = {
+      ...withContainers(ports, true, true),
+      network: { state: never },
+      containers: { health: never },
+    };
+    const baseline = await observeBaseline(impatient(hung), null, signal);
+    assert.deepEqual([baseline.network, baseline.containers[0]?.healthy], [false, false]);
+  }));
+
+test("a target that is not reached in time is said to be so", () =>
+  withPorts(async (ports) => {
+    const slow: Ports = { ...ports, systemd: { ...ports.systemd, start: never } };
+    const check = await find(impatient(slow, defaultConfig.health.startLimit), "boot-complete");
+    assert.equal(check?.summary, "boot-complete.target was not reached in 1 s");
+  }));
+
 test("a check that cannot be made has failed, and says why", () =>
   withPorts(async (ports) => {
     const deaf: Ports = { ...ports, selfCheck: () => Promise.reject(new Error("connection refused")) };

@@ -1,4 +1,5 @@
 /** The health checks: what makes a host well, one probe for each. */
+import { inTime, NoAnswer } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
 import { type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
@@ -14,11 +15,19 @@ interface Probe {
   readonly name: string;
   /** Whether time may mend it: tried again until the grace is over. */
   readonly patient: boolean;
-  find(signal: AbortSignal): Promise<Finding>;
+  /** Milliseconds for one try; one that takes longer has failed. */
+  readonly limit: number;
+  readonly find: (signal: AbortSignal) => Promise<Finding>;
 }
 
 /** Milliseconds between the tries of a patient probe. */
 const retryAfter = 3000;
+
+/** Milliseconds for whatever is asked: a program that hangs must not keep the verdict from being reached. */
+const askLimit = 20_000;
+
+/** Milliseconds for the last lines of a unit, which only explain what was found. */
+const explainLimit = 5000;
 
 /** Runs every check and sums them up. Changes nothing but what the owner's scripts change. */
 export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
@@ -75,7 +84,9 @@ async function runProbe(
 ): Promise<HealthCheck> {
   const started = ports.clock.now().getTime();
   for (;;) {
-    const finding = await probe.find(signal).catch((error: unknown) => broken(probe.name, error, signal));
+    const finding = await inTime(ports.clock, probe.limit, probe.find, signal).catch((error: unknown) =>
+      broken(probe.name, error, signal),
+    );
     const now = ports.clock.now().getTime();
     if (finding.outcome !== "failed" || !probe.patient || now + retryAfter > graceEnds) {
       return { name: probe.name, required: true, ...finding, durationMs: Math.max(0, now - started) };
@@ -100,26 +111,34 @@ const failed = (summary: string, detail: readonly string[] = []): Finding => ({
 });
 
 function probes(ports: Ports, baseline: Baseline | null): readonly Probe[] {
+  const ask = { patient: true, limit: askLimit };
   return [
-    { name: "boot-complete", patient: false, find: (signal) => bootComplete(ports, signal) },
-    { name: "daemon", patient: true, find: (signal) => daemon(ports, signal) },
-    { name: "storage", patient: false, find: () => storage(ports) },
-    { name: "network", patient: true, find: (signal) => network(ports, baseline, signal) },
-    { name: "containers", patient: true, find: (signal) => containers(ports, baseline, signal) },
-    { name: "units", patient: true, find: (signal) => units(ports, baseline, signal) },
+    {
+      name: "boot-complete",
+      patient: false,
+      limit: ports.config.health.startLimit + askLimit,
+      // systemd's own gate: units that are RequiredBy= it must start.
+      find: (signal) => reach(ports, "boot-complete.target", signal),
+    },
+    { name: "daemon", ...ask, find: (signal) => daemon(ports, signal) },
+    { name: "storage", ...ask, patient: false, find: () => storage(ports) },
+    { name: "network", ...ask, find: (signal) => network(ports, baseline, signal) },
+    { name: "containers", ...ask, find: (signal) => containers(ports, baseline, signal) },
+    { name: "units", ...ask, find: (signal) => units(ports, baseline, signal) },
   ];
 }
 
-/** systemd's own gate: units that are RequiredBy= it must start. */
-async function bootComplete({ systemd, config }: Ports, signal: AbortSignal): Promise<Finding> {
-  const limit = AbortSignal.timeout(config.health.startLimit);
+/** Starts `target`, or waits for it, for as long as a system may take to come up. */
+export async function reach(ports: Ports, target: string, signal: AbortSignal): Promise<Finding> {
+  const { startLimit } = ports.config.health;
   try {
-    await systemd.start("boot-complete.target", AbortSignal.any([signal, limit]));
-    return passed("boot-complete.target is reached");
+    await inTime(ports.clock, startLimit, (limit) => ports.systemd.start(target, limit), signal);
+    return passed(`${target} is reached`);
   } catch (error) {
     if (signal.aborted) throw error;
-    if (limit.aborted) return failed("boot-complete.target was not reached in time");
-    return failed("boot-complete.target could not be reached", [error instanceof Error ? error.message : ""]);
+    if (error instanceof NoAnswer)
+      return failed(`${target} was not reached in ${Math.round(startLimit / 1000)} s`);
+    return failed(`${target} could not be reached`, [error instanceof Error ? error.message : ""]);
   }
 }
 
@@ -183,7 +202,7 @@ function asPattern(glob: string): RegExp {
 
 /** `problems`, each beginning with the name of its unit, with that unit's last lines. */
 async function summary(
-  { journal }: Ports,
+  { journal, clock }: Ports,
   problems: readonly string[],
   fine: string,
   signal: AbortSignal,
@@ -191,24 +210,35 @@ async function summary(
   const [first, ...more] = problems;
   if (first === undefined) return passed(fine);
   const [unit = ""] = first.split(" ");
-  const lines = await journal.unit(unit, signal);
+  const lines = await inTime(clock, explainLimit, (limit) => journal.unit(unit, limit), signal).catch(
+    (error: unknown) => {
+      if (signal.aborted) throw error;
+      return [];
+    },
+  );
   return failed(more.length === 0 ? first : `${first}, and ${more.length} more`, [...more, ...lines]);
 }
 
-/** How the machine is now, to be compared with after a change. */
+/** How the machine is now, to be compared with after a change. What gives no answer now is not asked of that either. */
 export async function observeBaseline(
   ports: Ports,
   bootId: string | null,
   signal: AbortSignal,
 ): Promise<Baseline> {
+  const ask = <T>(what: string, work: (limit: AbortSignal) => Promise<T>, otherwise: T): Promise<T> =>
+    inTime(ports.clock, askLimit, work, signal).catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      ports.log.warning(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return otherwise;
+    });
   const [failedUnits, state, running] = await Promise.all([
-    ports.systemd.failedUnits(signal),
-    ports.network.state(signal),
-    ports.systemd.containerUnits(signal),
+    ask("listing failed units", ports.systemd.failedUnits, []),
+    ask("asking for addresses and routes", ports.network.state, { addresses: [], routes: [] }),
+    ask("listing container units", ports.systemd.containerUnits, []),
   ]);
   const active = running.filter((unit) => unit.active);
   const health =
-    active.length === 0 ? new Map<string, boolean | null>() : await ports.containers.health(signal);
+    active.length === 0 ? none : await ask("asking Podman for containers", ports.containers.health, none);
   return {
     at: ports.clock.now().toISOString(),
     bootId,
@@ -217,3 +247,5 @@ export async function observeBaseline(
     containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === true })),
   };
 }
+
+const none: ReadonlyMap<string, boolean | null> = new Map();

@@ -1,7 +1,8 @@
 /** The judge: carries out what trial.ts says is next, until there is nothing next. */
 import { parseBootRecord } from "./boot-id.ts";
+import { inTime } from "./clock.ts";
 import { bootStateOf, withGood, withTrial } from "./grubenv.ts";
-import { checkHealth, observeBaseline, runHooks, sumUp } from "./health.ts";
+import { checkHealth, observeBaseline, reach, runHooks, sumUp } from "./health.ts";
 import { entry } from "./history.ts";
 import { boots } from "./journal.ts";
 import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
@@ -108,24 +109,9 @@ async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSign
 /** Waits until the system is up, then runs the checks; a system that does not come up is unwell without them. */
 async function reportOn(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
   const startedAt = ports.clock.now().toISOString();
-  const limit = AbortSignal.timeout(ports.config.health.startLimit);
-  try {
-    await ports.systemd.start("multi-user.target", AbortSignal.any([signal, limit]));
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const seconds = Math.round(ports.config.health.startLimit / 1000);
-    const summary = limit.aborted
-      ? `multi-user.target was not reached in ${seconds} s`
-      : "multi-user.target could not be reached";
-    const detail = error instanceof Error ? [error.message] : [];
-    const check = {
-      name: "multi-user",
-      required: true,
-      outcome: "failed" as const,
-      summary,
-      detail,
-      durationMs: 0,
-    };
+  const up = await reach(ports, "multi-user.target", signal);
+  if (up.outcome === "failed") {
+    const check = { name: "multi-user", required: true, ...up, durationMs: 0 };
     return sumUp([check], startedAt, ports.clock.now().toISOString());
   }
   return checkHealth(ports, signal);
@@ -208,18 +194,23 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   await ports.store.history.add(entry(ports.clock, "fallback", summary, { ...tree, kernelArguments: null }));
 }
 
+/** Milliseconds for a question to the journal, which may be long, or damaged: the way back does not hang on its answer. */
+const journalLimit = 60_000;
+
 /** The tries of the trial: what their judges wrote down, and what the journal has of those that had no judge. */
 async function collectBoots(ports: Ports, bootId: string, signal: AbortSignal): Promise<FailedBoot[]> {
   const attempts = await ports.store.attempts.read();
   const judged = attempts?.bootId === bootId ? attempts.boots : [];
-  const journaled = await boots(ports.journal, bootId, signal).catch((error: unknown) =>
-    unreadable(ports, error, signal),
-  );
+  const read = <T>(work: (limit: AbortSignal) => Promise<T[]>): Promise<T[]> =>
+    inTime(ports.clock, journalLimit, work, signal).catch((error: unknown) =>
+      unreadable(ports, error, signal),
+    );
+  const journaled = await read((limit) => boots(ports.journal, bootId, limit));
   return Promise.all(
     [1, 2, 3].map(async (attempt): Promise<FailedBoot> => {
       const known = judged.find((boot) => boot.attempt === attempt);
       const logged = journaled.find((boot) => boot.attempt === attempt)?.boot;
-      const log = logged ? await ports.journal.summary(logged.id, signal) : [];
+      const log = logged ? await read((limit) => ports.journal.summary(logged.id, limit)) : [];
       const startedAt = known?.startedAt ?? logged?.startedAt ?? null;
       return {
         attempt,
