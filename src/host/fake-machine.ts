@@ -362,7 +362,12 @@ function fakePorts(
       fileSystem: async (path) => ({ ...emptyDisk, path }),
       usage: async () => ({ bytes: 4e8, inodes: 1e4 }),
     },
-    clock: { now, sleep: async () => {}, limit: () => new AbortController().signal },
+    clock: {
+      now,
+      elapsed: () => now().getTime(),
+      sleep: async () => {},
+      limit: () => new AbortController().signal,
+    },
     log: { info: () => {}, warning: () => {}, error: () => {} },
     hostname: () => "test",
     selfCheck: async () => {},

@@ -90,6 +90,42 @@ test("a network that takes its time has it", () =>
     assert.equal(asked, 3);
   }));
 
+/** A network that is there when it is looked at again; `meanwhile` is done at each look. */
+function slowNetwork(meanwhile: () => void): Ports["network"] {
+  let looks = 0;
+  return {
+    async state() {
+      looks++;
+      meanwhile();
+      return looks < 2
+        ? { addresses: [], routes: [] }
+        : { addresses: ["10.0.2.15"], routes: ["IPv4 by eth0"] };
+    },
+  };
+}
+
+test("neither a slow start nor a clock that is set takes the grace away", () =>
+  withPorts(async (ports) => {
+    await ports.store.baseline.write(await observeBaseline(ports, null, signal));
+    let elapsed = 0;
+    let wall = 0;
+    const late: Ports = {
+      ...ports,
+      config: { ...defaultConfig, health: { ...defaultConfig.health, grace: 60_000 } },
+      clock: { ...ports.clock, now: () => new Date(wall), elapsed: () => elapsed },
+      systemd: {
+        ...ports.systemd,
+        async start() {
+          elapsed += 90_000;
+        },
+      },
+      network: slowNetwork(() => {
+        wall += 3_600_000;
+      }),
+    };
+    assert.equal((await find(late, "network"))?.outcome, "passed");
+  }));
+
 const never = (): Promise<never> => Promise.withResolvers<never>().promise;
 
 /** Limits of up to `ms` are over at once; what answers at all still does so first. */

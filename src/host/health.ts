@@ -33,8 +33,9 @@ const explainLimit = 5000;
 export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
   const startedAt = ports.clock.now().toISOString();
   const baseline = await ports.store.baseline.read();
-  const checks: HealthCheck[] = [];
-  const graceEnds = ports.clock.now().getTime() + ports.config.health.grace;
+  const checks = [await runProbe(ports, gate(ports), 0, signal)];
+  // The grace is for what follows: a system that took its time to come up has not used it up.
+  const graceEnds = ports.clock.elapsed() + ports.config.health.grace;
   for (const probe of probes(ports, baseline)) {
     const skip = ports.config.health.skip.includes(probe.name);
     checks.push(skip ? skippedByOwner(probe.name) : await runProbe(ports, probe, graceEnds, signal));
@@ -54,12 +55,13 @@ export async function runHooks(ports: Ports, report: HealthReport, signal: Abort
   }
 }
 
-function greenboot({ paths, config, systemd }: Ports): GreenbootOptions {
+function greenboot({ paths, config, systemd, clock }: Ports): GreenbootOptions {
   return {
     roots: paths.greenboot,
     configuration: `${paths.greenboot.at(-1) ?? ""}/greenboot.conf`,
     timeLimit: config.health.scriptLimit,
     run: systemd.runOutside,
+    clock,
   };
 }
 
@@ -82,14 +84,14 @@ async function runProbe(
   graceEnds: number,
   signal: AbortSignal,
 ): Promise<HealthCheck> {
-  const started = ports.clock.now().getTime();
+  const started = ports.clock.elapsed();
   for (;;) {
     const finding = await inTime(ports.clock, probe.limit, probe.find, signal).catch((error: unknown) =>
       broken(probe.name, error, signal),
     );
-    const now = ports.clock.now().getTime();
+    const now = ports.clock.elapsed();
     if (finding.outcome !== "failed" || !probe.patient || now + retryAfter > graceEnds) {
-      return { name: probe.name, required: true, ...finding, durationMs: Math.max(0, now - started) };
+      return { name: probe.name, required: true, ...finding, durationMs: Math.round(now - started) };
     }
     await ports.clock.sleep(retryAfter, signal);
   }
@@ -110,16 +112,19 @@ const failed = (summary: string, detail: readonly string[] = []): Finding => ({
   detail,
 });
 
+/** systemd's own gate: units that are RequiredBy= it must start. */
+function gate(ports: Ports): Probe {
+  return {
+    name: "boot-complete",
+    patient: false,
+    limit: ports.config.health.startLimit + askLimit,
+    find: (signal) => reach(ports, "boot-complete.target", signal),
+  };
+}
+
 function probes(ports: Ports, baseline: Baseline | null): readonly Probe[] {
   const ask = { patient: true, limit: askLimit };
   return [
-    {
-      name: "boot-complete",
-      patient: false,
-      limit: ports.config.health.startLimit + askLimit,
-      // systemd's own gate: units that are RequiredBy= it must start.
-      find: (signal) => reach(ports, "boot-complete.target", signal),
-    },
     { name: "daemon", ...ask, find: (signal) => daemon(ports, signal) },
     { name: "storage", ...ask, patient: false, find: () => storage(ports) },
     { name: "network", ...ask, find: (signal) => network(ports, baseline, signal) },
