@@ -49,6 +49,12 @@ test("containers are held to how they were before", () =>
     assert.equal(await outcome(withContainers(ports, false, null)), "failed");
     assert.equal(await outcome(withContainers(ports, true, false)), "failed");
     assert.equal(await outcome(ports), "passed", "its file was taken away");
+    await ports.store.baseline.write({
+      ...(await observeBaseline(ports, null, signal)),
+      containers: [{ unit: "web.service", source: import.meta.filename, healthy: false }],
+    });
+    const lost = await find(ports, "containers");
+    assert.equal(lost?.summary, "web.service ran before, and there is no such unit any more");
     const down = await find(withContainers(ports, false, null), "containers");
     assert.equal(down?.summary, "web.service ran before, and is failed/exit-code");
   }));

@@ -1,4 +1,5 @@
 /** The health checks: what makes a host well, one probe for each. */
+import { access } from "node:fs/promises";
 import { inTime, NoAnswer } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
 import { type GreenbootOptions, runScripts } from "./greenboot.ts";
@@ -173,14 +174,31 @@ async function containers(ports: Ports, baseline: Baseline | null, signal: Abort
   if (baseline.containers.length === 0) return skipped("no container unit ran before");
   const now = new Map((await ports.systemd.containerUnits(signal)).map((unit) => [unit.unit, unit]));
   const health = await ports.containers.health(signal);
-  const down = baseline.containers.flatMap(({ unit, healthy }) => {
+  const kept = await existing(baseline.containers.map(({ source }) => source));
+  const down = baseline.containers.flatMap(({ unit, source, healthy }) => {
     const state = now.get(unit);
-    // Its file is gone: its owner, or the tree, took it away.
-    if (state === undefined) return [];
+    if (state === undefined)
+      return kept.has(source) ? [`${unit} ran before, and there is no such unit any more`] : [];
     if (!state.active) return [`${unit} ran before, and is ${state.state}`];
     return healthy && health.get(unit) === false ? [`${unit} was healthy before, and is not`] : [];
   });
   return summary(ports, down, `${baseline.containers.length} container units are as well as before`, signal);
+}
+
+/**
+ * Those of `files` that are there. A unit whose file is gone was taken away, by its owner or by the tree; one whose file
+ * is there and that is not made from it any more (by a Quadlet that is broken, or understands it no longer) is lost.
+ */
+async function existing(files: readonly string[]): Promise<ReadonlySet<string>> {
+  const found = await Promise.all(
+    files.map((file) =>
+      access(file).then(
+        () => [file],
+        () => [],
+      ),
+    ),
+  );
+  return new Set(found.flat());
 }
 
 async function units(ports: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
