@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ContainerHealth } from "./containers.ts";
 import { defaultConfig, fakeMachine } from "./fake-machine.ts";
 import { checkHealth, newFailures, observeBaseline } from "./health.ts";
 import type { HealthCheck } from "./model.ts";
@@ -25,17 +26,18 @@ const web = {
   unit: "web.service",
   source: "/etc/containers/systemd/web.container",
   active: true,
+  atBoot: true,
   state: "active/running",
 };
 
-function withContainers(ports: Ports, active: boolean, healthy: boolean | null): Ports {
+function withContainers(ports: Ports, active: boolean, health: ContainerHealth): Ports {
   return {
     ...ports,
     systemd: {
       ...ports.systemd,
       containerUnits: async () => [{ ...web, active, state: active ? web.state : "failed/exit-code" }],
     },
-    containers: { health: async () => new Map([["web.service", healthy]]) },
+    containers: { health: async () => new Map([["web.service", health]]) },
   };
 }
 
@@ -44,10 +46,12 @@ test("containers are held to how they were before", () =>
     const outcome = async (now: Ports): Promise<string | undefined> =>
       (await find(now, "containers"))?.outcome;
     assert.equal(await outcome(ports), "skipped", "nothing was noted before");
-    await ports.store.baseline.write(await observeBaseline(withContainers(ports, true, true), null, signal));
-    assert.equal(await outcome(withContainers(ports, true, true)), "passed");
+    await ports.store.baseline.write(
+      await observeBaseline(withContainers(ports, true, "healthy"), null, signal),
+    );
+    assert.equal(await outcome(withContainers(ports, true, "healthy")), "passed");
     assert.equal(await outcome(withContainers(ports, false, null)), "failed");
-    assert.equal(await outcome(withContainers(ports, true, false)), "failed");
+    assert.equal(await outcome(withContainers(ports, true, "unhealthy")), "failed");
     assert.equal(await outcome(ports), "passed", "its file was taken away");
     await ports.store.baseline.write({
       ...(await observeBaseline(ports, null, signal)),
@@ -61,8 +65,32 @@ test("containers are held to how they were before", () =>
 
 test("a container that never was healthy need not be", () =>
   withPorts(async (ports) => {
-    await ports.store.baseline.write(await observeBaseline(withContainers(ports, true, false), null, signal));
-    assert.equal((await find(withContainers(ports, true, false), "containers"))?.outcome, "passed");
+    await ports.store.baseline.write(
+      await observeBaseline(withContainers(ports, true, "unhealthy"), null, signal),
+    );
+    assert.equal((await find(withContainers(ports, true, "unhealthy"), "containers"))?.outcome, "passed");
+  }));
+
+test("a container that is still starting is waited for in the grace, and not blamed after it", () =>
+  withPorts(async (ports) => {
+    const before = withContainers(ports, true, "healthy");
+    await ports.store.baseline.write(await observeBaseline(before, null, signal));
+    const grace = { ...defaultConfig, health: { ...defaultConfig.health, grace: 60_000 } };
+    const starting: Ports = { ...withContainers(ports, true, "starting"), config: grace };
+    const check = await find(starting, "containers");
+    assert.equal(check?.outcome, "passed");
+    assert.match(check?.summary ?? "", /web\.service did not say yet/);
+    let looks = 0;
+    const sick: Ports["containers"] = {
+      health: async () => new Map([["web.service", ++looks < 3 ? "starting" : "unhealthy"]]),
+    };
+    assert.equal((await find({ ...starting, containers: sick }, "containers"))?.outcome, "failed");
+  }));
+
+test("a container that no boot starts need not run after one", () =>
+  withPorts(async (ports) => {
+    const systemd = { ...ports.systemd, containerUnits: async () => [{ ...web, atBoot: false }] };
+    assert.deepEqual((await observeBaseline({ ...ports, systemd }, null, signal)).containers, []);
   }));
 
 test("the network must work where it worked before, and only there", () =>
@@ -142,8 +170,10 @@ function impatient(ports: Ports, ms = Number.POSITIVE_INFINITY): Ports {
 
 test("what gives no answer has failed, and keeps no verdict from being reached", () =>
   withPorts(async (ports) => {
-    await ports.store.baseline.write(await observeBaseline(withContainers(ports, true, true), null, signal));
-    const hung: Ports = { ...withContainers(ports, true, true), containers: { health: never } };
+    await ports.store.baseline.write(
+      await observeBaseline(withContainers(ports, true, "healthy"), null, signal),
+    );
+    const hung: Ports = { ...withContainers(ports, true, "healthy"), containers: { health: never } };
     const report = await checkHealth(impatient(hung), signal);
     assert.deepEqual(report.reasons, ['the check "containers" could not be made: no answer in 20 s']);
   }));
@@ -158,7 +188,7 @@ test("a unit whose log gives no answer has failed all the same", () =>
 test("what gives no answer before a change is not asked of it either", () =>
   withPorts(async (ports) => {
     const hung: Ports = {
-      ...withContainers(ports, true, true),
+      ...withContainers(ports, true, "healthy"),
       network: { state: never },
       containers: { health: never },
     };

@@ -2,6 +2,7 @@
 import { access } from "node:fs/promises";
 import { inTime, NoAnswer } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
+import type { Containers } from "./containers.ts";
 import { type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
 import { isOnline } from "./network.ts";
@@ -12,13 +13,18 @@ import type { Baseline } from "./store.ts";
 /** What a probe found. */
 type Finding = Pick<HealthCheck, "outcome" | "summary" | "detail">;
 
+/** What a probe found that may turn out worse: looked at again until the grace is over. */
+interface Unsettled {
+  readonly soFar: Finding;
+}
+
 interface Probe {
   readonly name: string;
   /** Whether time may mend it: tried again until the grace is over. */
   readonly patient: boolean;
   /** Milliseconds for one try; one that takes longer has failed. */
   readonly limit: number;
-  readonly find: (signal: AbortSignal) => Promise<Finding>;
+  readonly find: (signal: AbortSignal) => Promise<Finding | Unsettled>;
 }
 
 /** Milliseconds between the tries of a patient probe. */
@@ -87,11 +93,14 @@ async function runProbe(
 ): Promise<HealthCheck> {
   const started = ports.clock.elapsed();
   for (;;) {
-    const finding = await inTime(ports.clock, probe.limit, probe.find, signal).catch((error: unknown) =>
+    const found = await inTime(ports.clock, probe.limit, probe.find, signal).catch((error: unknown) =>
       broken(probe.name, error, signal),
     );
+    const settled = "outcome" in found;
+    const finding = settled ? found : found.soFar;
     const now = ports.clock.elapsed();
-    if (finding.outcome !== "failed" || !probe.patient || now + retryAfter > graceEnds) {
+    const final = settled && finding.outcome !== "failed";
+    if (final || !probe.patient || now + retryAfter > graceEnds) {
       return { name: probe.name, required: true, ...finding, durationMs: Math.round(now - started) };
     }
     await ports.clock.sleep(retryAfter, signal);
@@ -169,7 +178,11 @@ async function network({ network }: Ports, baseline: Baseline | null, signal: Ab
   return failed(`the network worked before, and now ${lack}`);
 }
 
-async function containers(ports: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
+async function containers(
+  ports: Ports,
+  baseline: Baseline | null,
+  signal: AbortSignal,
+): Promise<Finding | Unsettled> {
   if (baseline === null) return skipped("nothing to compare with yet");
   if (baseline.containers.length === 0) return skipped("no container unit ran before");
   const now = new Map((await ports.systemd.containerUnits(signal)).map((unit) => [unit.unit, unit]));
@@ -180,9 +193,15 @@ async function containers(ports: Ports, baseline: Baseline | null, signal: Abort
     if (state === undefined)
       return kept.has(source) ? [`${unit} ran before, and there is no such unit any more`] : [];
     if (!state.active) return [`${unit} ran before, and is ${state.state}`];
-    return healthy && health.get(unit) === false ? [`${unit} was healthy before, and is not`] : [];
+    return healthy && health.get(unit) === "unhealthy" ? [`${unit} was healthy before, and is not`] : [];
   });
-  return summary(ports, down, `${baseline.containers.length} container units are as well as before`, signal);
+  const fine = `${baseline.containers.length} container units are as well as before`;
+  const starting = baseline.containers
+    .filter(({ unit, healthy }) => healthy && health.get(unit) === "starting")
+    .map(({ unit }) => unit);
+  if (down.length > 0 || starting.length === 0) return summary(ports, down, fine, signal);
+  // Its first health check may be due long after the grace; until then nothing speaks against it.
+  return { soFar: passed(`${fine}, as far as can be told: ${starting.join(", ")} did not say yet`) };
 }
 
 /**
@@ -255,20 +274,25 @@ export async function observeBaseline(
       return otherwise;
     });
   const [failedUnits, state, running] = await Promise.all([
-    ask("listing failed units", ports.systemd.failedUnits, []),
-    ask("asking for addresses and routes", ports.network.state, { addresses: [], routes: [] }),
-    ask("listing container units", ports.systemd.containerUnits, []),
+    ask("listing failed units", (limit) => ports.systemd.failedUnits(limit), []),
+    ask("asking for addresses and routes", (limit) => ports.network.state(limit), {
+      addresses: [],
+      routes: [],
+    }),
+    ask("listing container units", (limit) => ports.systemd.containerUnits(limit), []),
   ]);
-  const active = running.filter((unit) => unit.active);
+  const active = running.filter((unit) => unit.active && unit.atBoot);
   const health =
-    active.length === 0 ? none : await ask("asking Podman for containers", ports.containers.health, none);
+    active.length === 0
+      ? none
+      : await ask("asking Podman for containers", (limit) => ports.containers.health(limit), none);
   return {
     at: ports.clock.now().toISOString(),
     bootId,
     failedUnits,
     network: isOnline(state),
-    containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === true })),
+    containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === "healthy" })),
   };
 }
 
-const none: ReadonlyMap<string, boolean | null> = new Map();
+const none: Awaited<ReturnType<Containers["health"]>> = new Map();
