@@ -9,6 +9,7 @@ import type { Ports } from "./ports.ts";
 import type { Intent } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";
+import { proveLayout } from "./update.ts";
 
 /** What is done once in each boot, at the first start of the daemon: to find out what booted, and to tell of it. */
 export async function welcomeBoot(ports: Ports, signal: AbortSignal): Promise<void> {
@@ -94,9 +95,10 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
     { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
   ];
   try {
+    await proveLayout(ports, checksum);
     await execute({ steps, summary: lost, reboot: "needed" }, ports, silent, signal);
   } catch (error) {
-    if (signal.aborted || !hasCode(error, "COMMAND_FAILED")) throw error;
+    if (signal.aborted || !hasCode(error, "COMMAND_FAILED", "NO_SPACE")) throw error;
     await ports.store.intent.clear();
     const reasons = [error.message];
     await ports.store.history.add(

@@ -93,6 +93,23 @@ test("a container that no boot starts need not run after one", () =>
     assert.deepEqual((await observeBaseline({ ...ports, systemd }, null, signal)).containers, []);
   }));
 
+function nearlyFull(ports: Ports, path: string): Ports {
+  const fileSystem: Ports["disk"]["fileSystem"] = async (asked) => {
+    const system = await ports.disk.fileSystem(asked);
+    return { ...system, device: asked.length, available: asked === path ? 1 : system.available };
+  };
+  return { ...ports, disk: { ...ports.disk, fileSystem } };
+}
+
+test("a disk that was full before is no fault of the change", () =>
+  withPorts(async (ports) => {
+    const full = nearlyFull(ports, "/var");
+    assert.equal((await find(full, "storage"))?.outcome, "failed", "nothing was noted before");
+    await ports.store.baseline.write(await observeBaseline(full, null, signal));
+    assert.equal((await find(full, "storage"))?.outcome, "passed");
+    assert.equal((await find(nearlyFull(ports, "/boot"), "storage"))?.outcome, "failed");
+  }));
+
 test("the network must work where it worked before, and only there", () =>
   withPorts(async (ports) => {
     const offline = { ...ports, network: { state: async () => ({ addresses: [], routes: [] }) } };

@@ -7,7 +7,7 @@ import { type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
 import { isOnline } from "./network.ts";
 import type { Ports } from "./ports.ts";
-import { lacks } from "./storage.ts";
+import { type Lack, lacks } from "./storage.ts";
 import type { Baseline } from "./store.ts";
 
 /** What a probe found. */
@@ -136,7 +136,7 @@ function probes(ports: Ports, baseline: Baseline | null): readonly Probe[] {
   const ask = { patient: true, limit: askLimit };
   return [
     { name: "daemon", ...ask, find: (signal) => daemon(ports, signal) },
-    { name: "storage", ...ask, patient: false, find: () => storage(ports) },
+    { name: "storage", ...ask, patient: false, find: () => storage(ports, baseline) },
     { name: "network", ...ask, find: (signal) => network(ports, baseline, signal) },
     { name: "containers", ...ask, find: (signal) => containers(ports, baseline, signal) },
     { name: "units", ...ask, find: (signal) => units(ports, baseline, signal) },
@@ -162,11 +162,22 @@ async function daemon({ selfCheck }: Ports, signal: AbortSignal): Promise<Findin
   return passed("atolld answers on its socket");
 }
 
-async function storage({ disk, config }: Ports): Promise<Finding> {
+async function storage(ports: Ports, baseline: Baseline | null): Promise<Finding> {
+  const now = await nearlyFull(ports);
+  // What was full before is its owner's to mend, and no other tree mends it.
+  const [first, ...more] = now.filter((lack) => !baseline?.lacks.includes(lack.of));
+  if (first !== undefined)
+    return failed(
+      first.summary,
+      more.map((lack) => lack.summary),
+    );
+  return passed(now.length === 0 ? "there is free space" : "as little is free as was before the change");
+}
+
+function nearlyFull({ disk, config }: Ports): Promise<Lack[]> {
   // The root file system of a deployment is read-only; what may fill up is where things are written.
-  const systems = await Promise.all(["/var", "/boot"].map((path) => disk.fileSystem(path)));
-  const [first, ...more] = lacks(systems, config.health.freePercent);
-  return first === undefined ? passed("there is free space") : failed(first, more);
+  const systems = Promise.all(["/var", "/boot"].map((path) => disk.fileSystem(path)));
+  return systems.then((all) => lacks(all, config.health.freePercent));
 }
 
 async function network({ network }: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
@@ -273,13 +284,14 @@ export async function observeBaseline(
       ports.log.warning(`${what}: ${error instanceof Error ? error.message : String(error)}`);
       return otherwise;
     });
-  const [failedUnits, state, running] = await Promise.all([
+  const [failedUnits, state, running, full] = await Promise.all([
     ask("listing failed units", (limit) => ports.systemd.failedUnits(limit), []),
     ask("asking for addresses and routes", (limit) => ports.network.state(limit), {
       addresses: [],
       routes: [],
     }),
     ask("listing container units", (limit) => ports.systemd.containerUnits(limit), []),
+    ask("asking for free space", () => nearlyFull(ports), []),
   ]);
   const active = running.filter((unit) => unit.active && unit.atBoot);
   const health =
@@ -290,6 +302,7 @@ export async function observeBaseline(
     at: ports.clock.now().toISOString(),
     bootId,
     failedUnits,
+    lacks: full.map((lack) => lack.of),
     network: isOnline(state),
     containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === "healthy" })),
   };

@@ -144,6 +144,30 @@ test("kernel arguments alone are on trial, and fall back alone", () =>
     assert.equal(again.state, "done");
   }));
 
+/** `machine` with so little left that nothing more can be laid out. */
+function full(machine: FakeMachine): Host {
+  const { ports } = machine;
+  const fileSystem: typeof ports.disk.fileSystem = async (path) => ({
+    ...(await ports.disk.fileSystem(path)),
+    available: 3e8,
+    size: 5e9,
+  });
+  const operations = openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker });
+  return openHost({ ...ports, disk: { ...ports.disk, fileSystem } }, operations);
+}
+
+test("kernel arguments that do not fit are refused, and what was lost is not staged again where it does not", () =>
+  withMachine(async (machine) => {
+    assert.equal((await ask(full(machine), "kargs", { append: ["quiet"] })).error?.code, "NO_SPACE");
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    await ask(hostOf(machine), "kargs", { append: ["quiet"] });
+    await machine.boot(false);
+    await full(machine).settle(signal);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    assert.equal(await machine.ports.store.intent.read(), null);
+    assert.match(machine.history.at(-1)?.reasons[0] ?? "", /does not fit/);
+  }));
+
 test("rollback goes back, and a second one stays", () =>
   withMachine(async (machine) => {
     assert.equal((await ask(hostOf(machine), "rollback", {})).error?.code, "NO_ROLLBACK");
