@@ -1,10 +1,11 @@
 /** What a start of the daemon has to do beside judging: tell of the boot, and put right what an interruption left. */
 import { hasCode } from "../errors.ts";
 import { silent } from "../progress.ts";
+import { findBad } from "./bad-trees.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
-import { findBad, type Step, shownName } from "./plan.ts";
+import { type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import type { Intent } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";

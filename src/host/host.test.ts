@@ -106,6 +106,30 @@ test("an update that does not falls back by itself, is remembered, and is not tr
     assert.deepEqual(await machine.bad(), [], "what comes up well is no longer bad");
   }));
 
+test("a bad tree stays bad when an argument changes, until it proves itself", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    await live(machine);
+    await ask(hostOf(machine), "kargs", { append: ["quiet"] });
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    assert.equal((await ask(hostOf(machine), "upgrade", {})).error?.code, "REMEMBERED_BAD");
+    assert.equal((await ask(hostOf(machine), "deploy", { target: "1.1" })).state, "done");
+    await machine.boot(false);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.1 staged", "1.0 booted", "1.0"], "asked for by name");
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    assert.deepEqual(
+      (await machine.bad()).map(({ blame, kernelArguments }) => [blame, kernelArguments]),
+      [["pair", ["rw"]]],
+    );
+  }));
+
 test("the machine reboots only when the outcome has been told", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "1.1" };

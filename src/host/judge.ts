@@ -1,4 +1,5 @@
 /** The judge: carries out what trial.ts says is next, until there is nothing next. */
+import { acquitted, blameFor } from "./bad-trees.ts";
 import { parseBootRecord } from "./boot-id.ts";
 import { inTime } from "./clock.ts";
 import { bootStateOf, withGood, withTrial } from "./grubenv.ts";
@@ -164,8 +165,11 @@ async function tidy(ports: Ports, boot: TrialObservation["boot"], signal: AbortS
   await ports.store.attempts.clear();
   if (boot.kind !== "trial") return;
   const bad = (await ports.store.bad.read()) ?? [];
-  const others = bad.filter((tree) => tree.bootId !== boot.bootId);
-  if (others.length < bad.length) await ports.store.bad.write(others);
+  if (bad.length > 0) {
+    const { deployments } = await readSysroot(ports.paths.sysroot);
+    const running = deployments.find((deployment) => deployment.booted);
+    await ports.store.bad.write(acquitted(bad, boot.bootId, running?.checksum ?? null));
+  }
   await ports.store.baseline.write(await observeBaseline(ports, boot.bootId, signal));
 }
 
@@ -173,6 +177,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   const { deployments } = await readSysroot(ports.paths.sysroot);
   const failed = failedDeployment(boot, deployments);
   if (failed === null) return;
+  const running = deployments.find((deployment) => deployment.booted) ?? null;
   const failedBoots = await collectBoots(ports, boot.failedBootId ?? nameOf(failed), signal);
   const reasons = reasonsOf(failedBoots);
   const at = ports.clock.now().toISOString();
@@ -182,6 +187,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
     version,
     kernelArguments: failed.kernelArguments ?? [],
     bootId: nameOf(failed),
+    blame: blameFor(failed, running),
     at,
     reasons,
     boots: failedBoots,
@@ -189,7 +195,6 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   };
   const others = ((await ports.store.bad.read()) ?? []).filter(({ bootId }) => bootId !== tree.bootId);
   await ports.store.bad.write([...others, tree]);
-  const running = deployments.find((deployment) => deployment.booted);
   const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${failedBoots.length} tries`;
   await ports.store.history.add(entry(ports.clock, "fallback", summary, { ...tree, kernelArguments: null }));
 }

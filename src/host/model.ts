@@ -162,6 +162,8 @@ export interface BadTree {
   readonly version: string | null;
   readonly kernelArguments: readonly string[];
   readonly bootId: string;
+  /** `tree`: it alone was new, and is bad with any arguments. `pair`: the two are bad together. */
+  readonly blame: "tree" | "pair";
   readonly at: string;
   readonly reasons: readonly string[];
   readonly boots: readonly FailedBoot[];

@@ -151,6 +151,10 @@ export const badTreeSchema = Type.Object(
     version: orNull(text),
     kernelArguments: texts,
     bootId: text,
+    blame: Type.Enum(["tree", "pair"], {
+      description:
+        "`tree`: it alone was new, and is bad with any arguments. `pair`: the two are bad together",
+    }),
     at: time,
     reasons: texts,
     boots: Type.Array(failedBootSchema),
