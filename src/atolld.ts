@@ -56,6 +56,7 @@ async function openPorts(log: Log): Promise<Ports> {
     paths: {
       sysroot: hostPaths,
       verdict: `${run}/verdict.json`,
+      judging: `${run}/judging`,
       motd: "/etc/motd.d/boot-status",
       greenboot: greenbootRoots,
     },

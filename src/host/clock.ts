@@ -1,10 +1,11 @@
+import { uptime } from "node:os";
 import { setTimeout as after } from "node:timers/promises";
 
 /** Time, so that tests need not wait. */
 export interface Clock {
   now(): Date;
-  /** Milliseconds since some moment, for durations: nobody sets this one. */
-  elapsed(): number;
+  /** Milliseconds since the kernel started, for durations: nobody sets this one. */
+  uptime(): number;
   /** Ends after `ms`, or rejects when `signal` fires. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
   /** Fires after `ms`. */
@@ -17,7 +18,7 @@ const longestTimer = 2 ** 31 - 1;
 export function systemClock(): Clock {
   return {
     now: () => new Date(),
-    elapsed: () => performance.now(),
+    uptime: () => uptime() * 1000,
     sleep: (ms, signal) => after(Math.min(ms, longestTimer), undefined, { signal }),
     limit: (ms) => AbortSignal.timeout(Math.min(ms, longestTimer)),
   };

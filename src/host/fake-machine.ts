@@ -110,6 +110,7 @@ export async function fakeMachine(version: string): Promise<FakeMachine> {
       await writeSysroot(paths, machine);
       await store.judgement.clear();
       await store.told.clear();
+      for (const name of ["verdict.json", "judging"]) await rm(join(root, name), { force: true });
       bootedAt = now().toISOString();
     },
     remove: () => rm(root, { recursive: true, force: true }),
@@ -328,6 +329,7 @@ function fakePorts(
     paths: {
       sysroot: paths,
       verdict: join(paths.root, "verdict.json"),
+      judging: join(paths.root, "judging"),
       motd: join(paths.root, "motd"),
       greenboot: [],
     },
@@ -364,7 +366,7 @@ function fakePorts(
     },
     clock: {
       now,
-      elapsed: () => now().getTime(),
+      uptime: () => now().getTime(),
       sleep: async () => {},
       limit: () => new AbortController().signal,
     },

@@ -45,6 +45,15 @@ export async function runScripts(
   return results;
 }
 
+/** How many scripts `folders` hold. */
+export async function countScripts(
+  folders: readonly ScriptFolder[],
+  roots: readonly string[],
+): Promise<number> {
+  const lists = await Promise.all(folders.map((folder) => scriptsIn(folder, roots)));
+  return lists.flat().length;
+}
+
 function skipped(name: string, required: boolean): HealthCheck {
   const summary = "switched off in greenboot.conf";
   return { name, required, outcome: "skipped", summary, detail: [], durationMs: 0 };
@@ -97,10 +106,10 @@ async function runScript(
   { timeLimit, run, clock }: GreenbootOptions,
   signal: AbortSignal,
 ): Promise<HealthCheck> {
-  const started = clock.elapsed();
+  const started = clock.uptime();
   const argv = script.shell ? [await shell(), script.path] : [script.path];
   const { code, timedOut, output } = await run(argv, timeLimit, signal);
-  const durationMs = Math.round(clock.elapsed() - started);
+  const durationMs = Math.round(clock.uptime() - started);
   if (code === 0) return { name, required, outcome: "passed", summary: "passed", detail: [], durationMs };
   const end = code === null ? "was killed" : `ended with exit code ${code}`;
   const summary = `${name} ${timedOut ? `took longer than ${Math.round(timeLimit / 1000)} s` : end}`;

@@ -163,7 +163,7 @@ test("neither a slow start nor a clock that is set takes the grace away", () =>
     const late: Ports = {
       ...ports,
       config: { ...defaultConfig, health: { ...defaultConfig.health, grace: 60_000 } },
-      clock: { ...ports.clock, now: () => new Date(wall), elapsed: () => elapsed },
+      clock: { ...ports.clock, now: () => new Date(wall), uptime: () => elapsed },
       systemd: {
         ...ports.systemd,
         async start() {

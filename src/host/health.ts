@@ -3,7 +3,7 @@ import { access } from "node:fs/promises";
 import { inTime, NoAnswer } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
 import type { Containers } from "./containers.ts";
-import { type GreenbootOptions, runScripts } from "./greenboot.ts";
+import { countScripts, type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
 import { isOnline } from "./network.ts";
 import type { Ports } from "./ports.ts";
@@ -33,6 +33,9 @@ const retryAfter = 3000;
 /** Milliseconds for whatever is asked: a program that hangs must not keep the verdict from being reached. */
 const askLimit = 20_000;
 
+/** Checks that are asked, and one more for all that comes between. */
+const tried = 6;
+
 /** Milliseconds for the last lines of a unit, which only explain what was found. */
 const explainLimit = 5000;
 
@@ -42,7 +45,7 @@ export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<He
   const baseline = await ports.store.baseline.read();
   const checks = [await runProbe(ports, gate(ports), 0, signal)];
   // The grace is for what follows: a system that took its time to come up has not used it up.
-  const graceEnds = ports.clock.elapsed() + ports.config.health.grace;
+  const graceEnds = ports.clock.uptime() + ports.config.health.grace;
   for (const probe of probes(ports, baseline)) {
     const skip = ports.config.health.skip.includes(probe.name);
     checks.push(skip ? skippedByOwner(probe.name) : await runProbe(ports, probe, graceEnds, signal));
@@ -51,6 +54,16 @@ export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<He
   checks.push(...(await runScripts("check/required.d", scripts, signal)));
   checks.push(...(await runScripts("check/wanted.d", scripts, signal)));
   return sumUp(checks, startedAt, ports.clock.now().toISOString());
+}
+
+/**
+ * Milliseconds that a judge may take, from its first look to its verdict, by its own limits: the system comes up, the
+ * checks have their grace and one try each after it, then come the scripts.
+ */
+export async function longestJudging({ config, paths }: Ports): Promise<number> {
+  const { startLimit, grace, scriptLimit } = config.health;
+  const scripts = await countScripts(["check/required.d", "check/wanted.d"], paths.greenboot);
+  return 2 * startLimit + grace + tried * askLimit + scripts * (scriptLimit + askLimit);
 }
 
 /** The owner's hooks after a verdict. */
@@ -91,14 +104,14 @@ async function runProbe(
   graceEnds: number,
   signal: AbortSignal,
 ): Promise<HealthCheck> {
-  const started = ports.clock.elapsed();
+  const started = ports.clock.uptime();
   for (;;) {
     const found = await inTime(ports.clock, probe.limit, probe.find, signal).catch((error: unknown) =>
       broken(probe.name, error, signal),
     );
     const settled = "outcome" in found;
     const finding = settled ? found : found.soFar;
-    const now = ports.clock.elapsed();
+    const now = ports.clock.uptime();
     const final = settled && finding.outcome !== "failed";
     if (final || !probe.patient || now + retryAfter > graceEnds) {
       return { name: probe.name, required: true, ...finding, durationMs: Math.round(now - started) };

@@ -1,9 +1,11 @@
 /** The judge: carries out what trial.ts says is next, until there is nothing next. */
+import { writeFile } from "node:fs/promises";
+import { isSystemError } from "../errors.ts";
 import { acquitted, blameFor } from "./bad-trees.ts";
 import { parseBootRecord } from "./boot-id.ts";
 import { inTime } from "./clock.ts";
 import { bootStateOf, withGood, withTrial } from "./grubenv.ts";
-import { checkHealth, observeBaseline, reach, runHooks, sumUp } from "./health.ts";
+import { checkHealth, longestJudging, observeBaseline, reach, runHooks, sumUp } from "./health.ts";
 import { entry } from "./history.ts";
 import { boots } from "./journal.ts";
 import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
@@ -81,6 +83,7 @@ const actions: Readonly<Record<TrialAction, Action>> = {
 };
 
 async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
+  await announce(ports);
   const report = await reportOn(ports, signal);
   const at = ports.clock.now().toISOString();
   const { outcome, reasons } = report;
@@ -105,6 +108,17 @@ async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSign
   await replaceFile(ports.paths.verdict, `${JSON.stringify(verdict)}\n`, 0o644);
   await writeMotd(ports, verdict);
   await runHooks(ports, report, signal);
+}
+
+/**
+ * Tells the boot deadline by which uptime there will be a verdict, so that it does not cut short what the owner's own
+ * limits allow. Once in a boot: a daemon that ends and starts in the middle has no more time for that.
+ */
+async function announce(ports: Ports): Promise<void> {
+  const seconds = Math.ceil((ports.clock.uptime() + (await longestJudging(ports))) / 1000);
+  await writeFile(ports.paths.judging, `${seconds}\n`, { flag: "wx" }).catch((error: unknown) => {
+    if (!isSystemError(error, "EEXIST")) throw error;
+  });
 }
 
 /** Waits until the system is up, then runs the checks; a system that does not come up is unwell without them. */
