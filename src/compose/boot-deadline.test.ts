@@ -41,6 +41,22 @@ describe("boot-deadline", () => {
     assert.match(at(300), /^reboot --force$/m);
   });
 
+  test("reboots although the journal gives no answer, or systemd does not", () => {
+    stub("journalctl", "exec sleep 60");
+    // In place of coreutils', which would take its ten seconds.
+    stub("timeout", 'shift; case $1 in journalctl) exit 124 ;; esac; exec "$@"');
+    assert.match(at(300), /^reboot --force$/m);
+    stub("systemctl", "exit 1");
+    at(300);
+    assert.equal(readFileSync(join(folder, "proc/sysrq-trigger"), "utf8"), "b\n");
+  });
+
+  test("whatever comes of ending the watch after a verdict, it is no failure", () => {
+    writeFileSync(join(folder, "run/verdict.json"), "{}");
+    stub("systemctl", "exit 1");
+    at(1000);
+  });
+
   test("looks no more when there is a verdict", () => {
     writeFileSync(join(folder, "run/verdict.json"), "{}");
     assert.equal(at(1000), "--no-block stop atoll-deadline.timer\n");
