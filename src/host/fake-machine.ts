@@ -346,6 +346,7 @@ function fakePorts(
       failedUnits: async () => (machine.well.has(runningId()) ? [] : ["broken.service"]),
       containerUnits: async () => [],
       start: async () => {},
+      isStopping: async () => false,
       async reboot() {
         effect();
         machine.rebooting = true;

@@ -1,5 +1,6 @@
 /** The health checks: what makes a host well, one probe for each. */
 import { access } from "node:fs/promises";
+import { parseBootRecord } from "./boot-id.ts";
 import { inTime, NoAnswer } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
 import type { Containers } from "./containers.ts";
@@ -9,6 +10,7 @@ import { isOnline } from "./network.ts";
 import type { Ports } from "./ports.ts";
 import { type Lack, lacks } from "./storage.ts";
 import type { Baseline } from "./store.ts";
+import { readSysroot } from "./sysroot.ts";
 
 /** What a probe found. */
 type Finding = Pick<HealthCheck, "outcome" | "summary" | "detail">;
@@ -319,6 +321,19 @@ export async function observeBaseline(
     network: isOnline(state),
     containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === "healthy" })),
   };
+}
+
+/**
+ * Takes the baseline anew while a change waits for its boot: what its owner stops, or loses, meanwhile is no fault of the
+ * change. Not in a shutdown, which stops everything.
+ */
+export async function refreshBaseline(ports: Ports, signal: AbortSignal): Promise<void> {
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  if (deployments[0]?.booted !== false) return;
+  const { bootId } = parseBootRecord(ports.commandLine);
+  const baseline = await observeBaseline(ports, bootId, signal);
+  // Asked last: a shutdown that began in between has been seen.
+  if (!(await ports.systemd.isStopping(signal))) await ports.store.baseline.write(baseline);
 }
 
 const none: Awaited<ReturnType<Containers["health"]>> = new Map();

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import fc from "fast-check";
 import { AtollError, hasCode } from "../errors.ts";
 import { type FakeMachine, fakeMachine, PowerCut } from "./fake-machine.ts";
 import { checksumOf } from "./fake-ostree.ts";
 import { type Host, openHost } from "./host.ts";
-import { settleTrial } from "./judge.ts";
 import type { HostRequests, HostVerb, Operation } from "./model.ts";
 import { openOperations } from "./operations.ts";
 
@@ -153,32 +151,6 @@ test("the machine reboots only when the outcome has been told", () =>
     const done = await ask(host, "upgrade", { mode: "reboot" });
     assert.equal(done.result?.deployment?.version, "1.1");
     assert.deepEqual(seen, ["done", null]);
-  }));
-
-test("the boot deadline is told how long the judge's own limits are, once in a boot", () =>
-  withMachine(async (machine) => {
-    await machine.boot(true);
-    const { ports } = machine;
-    const told = (): Promise<string> => readFile(ports.paths.judging, "utf8");
-    let uptime = 20_000;
-    let waits = "";
-    const slow: typeof ports = {
-      ...ports,
-      config: { ...ports.config, health: { ...ports.config.health, startLimit: 600_000, grace: 60_000 } },
-      clock: { ...ports.clock, uptime: () => uptime },
-      systemd: {
-        ...ports.systemd,
-        async start() {
-          waits ||= await told();
-        },
-      },
-    };
-    await settleTrial(slow, signal);
-    assert.equal(waits, `${20 + 2 * 600 + 60 + 6 * 20}\n`);
-    uptime += 100_000;
-    await ports.store.judgement.clear();
-    await settleTrial(slow, signal);
-    assert.equal(await told(), waits);
   }));
 
 test("kernel arguments alone are on trial, and fall back alone", () =>

@@ -27,6 +27,8 @@ export interface Systemd {
   containerUnits(signal: AbortSignal): Promise<ContainerUnit[]>;
   /** Starts `unit` and waits for the end of its job; joins the job that is queued already. */
   start(unit: string, signal: AbortSignal): Promise<void>;
+  /** Whether the machine is shutting down. */
+  isStopping(signal: AbortSignal): Promise<boolean>;
   /** Asks for a reboot in good order, and returns at once. */
   reboot(signal: AbortSignal): Promise<void>;
   /** Runs a program as a unit of its own: not in the daemon's sandbox, and ended by systemd after `timeLimit` ms. */
@@ -59,6 +61,11 @@ export function systemctl(): Systemd {
     },
     async start(unit, signal) {
       await ask(["start", unit], `waiting for ${unit}`, signal);
+    },
+    async isStopping(signal) {
+      // Its exit code tells running from everything else.
+      const state = await ask(["is-system-running"], "asking for the system's state", signal, anyCode);
+      return state.trim() === "stopping";
     },
     async reboot(signal) {
       await ask(["reboot", "--no-block"], "rebooting", signal);
@@ -100,8 +107,14 @@ export function outsideResult(code: number, stdout: string, stderr: string): Out
   };
 }
 
-async function ask(args: readonly string[], step: string, signal: AbortSignal): Promise<string> {
-  const { stdout } = await run(["systemctl", "--no-pager", ...args], { step, signal, env: { LC_ALL: "C" } });
+async function ask(
+  args: readonly string[],
+  step: string,
+  signal: AbortSignal,
+  accept: readonly number[] = [0],
+): Promise<string> {
+  const options = { step, signal, accept, env: { LC_ALL: "C" } };
+  const { stdout } = await run(["systemctl", "--no-pager", ...args], options);
   return stdout;
 }
 
