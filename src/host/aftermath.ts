@@ -51,6 +51,7 @@ async function recordBoot(ports: Ports): Promise<void> {
   const { boot } = await observeTrial(ports);
   const how = {
     good: "",
+    chosen: ", which was not due: chosen in the boot menu, or because the other one does not load",
     trial: ` on trial (try ${boot.attempt} of 3)`,
     fallback: " after a fallback",
     unmanaged: "",

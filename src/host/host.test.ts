@@ -239,6 +239,14 @@ test("what a cut left half written for the boot loader does not come up later by
     await live(machine);
     assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
     assert.ok(machine.history.some(({ kind, version }) => kind === "interrupted" && version === "1.0"));
+    // Started from the menu: nothing changes, and what was due boots next.
+    await machine.boot(false);
+    machine.commandLine = machine.commandLine.replace("atoll.boot=good", "atoll.boot=chosen");
+    await machine.ports.ostree.setDefault(1, signal);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.0", "1.1 booted"]);
+    assert.equal(machine.environment.get("atoll_good"), machine.bootIdAt(1));
+    await machine.ports.ostree.setDefault(1, signal);
     // A rollback by hand, and a daemon that starts again in the same boot.
     await ask(hostOf(machine), "rollback", {});
     await hostOf(machine).settle(signal);

@@ -103,13 +103,14 @@ export const healthReportSchema = Type.Object({
   reasons: texts,
 });
 
-const bootKindSchema = oneOf(["good", "trial", "fallback", "unmanaged"]);
+const bootKindSchema = oneOf(["good", "chosen", "trial", "fallback", "unmanaged"]);
 
 export const trialSchema = Type.Object(
   {
     state: oneOf([
       "unmanaged",
       "good",
+      "chosen",
       "on-trial",
       "judged-well",
       "judged-unwell",
