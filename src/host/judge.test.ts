@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { test } from "node:test";
 import { type FakeMachine, fakeMachine } from "./fake-machine.ts";
 import { guessReason, settleTrial } from "./judge.ts";
@@ -60,4 +60,14 @@ test("the boot deadline is told how long the judge's own limits are, once in a b
     await ports.store.judgement.clear();
     await settleTrial(slow, signal);
     assert.equal(await told(), waits);
+  }));
+
+test("a daemon that ended between its verdict and telling the boot deadline tells it at its next start", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    await settleTrial(ports, signal);
+    const verdict = await readFile(ports.paths.verdict, "utf8");
+    await rm(ports.paths.verdict);
+    await settleTrial(ports, signal);
+    assert.equal(await readFile(ports.paths.verdict, "utf8"), verdict);
   }));

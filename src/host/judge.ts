@@ -59,6 +59,7 @@ function nameOf(deployment: InstalledDeployment): string {
  * restart in the middle. True when there is nothing more to do, false when the machine is on its way down.
  */
 export async function settleTrial(ports: Ports, signal: AbortSignal): Promise<boolean> {
+  await tellDeadline(ports);
   for (;;) {
     const seen = await observeTrial(ports);
     const { action } = trialStep(seen);
@@ -105,7 +106,7 @@ async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSign
   }
   await ports.store.history.add(verdictEntry(ports, verdict));
   await ports.store.judgement.write({ verdict, report });
-  await replaceFile(ports.paths.verdict, `${JSON.stringify(verdict)}\n`, 0o644);
+  await tellDeadline(ports);
   await writeMotd(ports, verdict);
   await runHooks(ports, report, signal);
 }
@@ -119,6 +120,12 @@ async function announce(ports: Ports): Promise<void> {
   await writeFile(ports.paths.judging, `${seconds}\n`, { flag: "wx" }).catch((error: unknown) => {
     if (!isSystemError(error, "EEXIST")) throw error;
   });
+}
+
+/** Writes this boot's verdict, if there is one, where the boot deadline looks: a daemon may end just before it did. */
+async function tellDeadline({ store, paths }: Ports): Promise<void> {
+  const judgement = await store.judgement.read();
+  if (judgement) await replaceFile(paths.verdict, `${JSON.stringify(judgement.verdict)}\n`, 0o644);
 }
 
 /** Waits until the system is up, then runs the checks; a system that does not come up is unwell without them. */
@@ -209,7 +216,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   };
   const others = ((await ports.store.bad.read()) ?? []).filter(({ bootId }) => bootId !== tree.bootId);
   await ports.store.bad.write([...others, tree]);
-  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${failedBoots.length} tries`;
+  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${tries} tries`;
   await ports.store.history.add(entry(ports.clock, "fallback", summary, { ...tree, kernelArguments: null }));
 }
 
