@@ -38,8 +38,7 @@ async function main(log: Log, signal: AbortSignal): Promise<void> {
   const watchdog = manager.startWatchdog();
   try {
     await host.settle(signal);
-    await host.watchForUpdates(signal);
-    await stopped(signal);
+    await Promise.all([host.watchForUpdates(signal), host.watchBaseline(signal), stopped(signal)]);
   } finally {
     manager.stopping();
     await operations.stop();
@@ -56,6 +55,7 @@ async function openPorts(log: Log): Promise<Ports> {
     paths: {
       sysroot: hostPaths,
       verdict: `${run}/verdict.json`,
+      judging: `${run}/judging`,
       motd: "/etc/motd.d/boot-status",
       greenboot: greenbootRoots,
     },

@@ -133,7 +133,12 @@ test("a host that had to go back: exit code 1, and the reason", async () => {
     bad: [
       {
         ...{ checksum: "new0", version: "20261122.2", kernelArguments: [], bootId: "c-d", at: later },
-        ...{ reasons: ["required.d/50-broken.sh failed"], boots: [], askedAgain: false },
+        ...{
+          reasons: ["required.d/50-broken.sh failed"],
+          boots: [],
+          askedAgain: false,
+          blame: "tree" as const,
+        },
       },
     ],
   });

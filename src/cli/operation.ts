@@ -153,7 +153,7 @@ function bootStep({ trial, deployments }: StatusResponse): string {
     : `${version} is up on trial, try ${trial.attempt} of ${trial.tries}; waiting for its verdict`;
 }
 
-const settledStates: readonly TrialState[] = ["good", "settled", "unmanaged"];
+const settledStates: readonly TrialState[] = ["good", "chosen", "settled", "unmanaged"];
 
 /** Whether the host's story has come to an end: judged well, or fallen back and all of it written down. */
 function isSettled({ verdict, trial }: StatusResponse): boolean {

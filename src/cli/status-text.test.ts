@@ -26,6 +26,7 @@ test("everything that can be the matter is said", () => {
       reasons: ["required.d/50-broken.sh failed"],
       boots: [],
       askedAgain: false,
+      blame: "tree" as const,
     },
   };
   const text = statusText(

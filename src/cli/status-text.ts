@@ -64,6 +64,12 @@ function health({ verdict, trial }: StatusResponse, view: View): string {
         verdict?.outcome === "unwell" ? "bad" : "warn",
         `${verdict?.outcome ?? "not judged yet"}, went back from a bad version`,
       );
+    case "chosen":
+      return styled(
+        view,
+        verdict?.outcome === "unwell" ? "bad" : "warn",
+        `${verdict?.outcome ?? "not judged yet"}, not what was due to boot`,
+      );
     case "good":
     case "judged-well":
     case "unmanaged":

@@ -66,6 +66,12 @@ describe("grub-mkconfig", () => {
     assert.doesNotMatch(menu, /atoll_id0" = "\$atoll_good/);
   });
 
+  test("an entry that was chosen over the one that was due says so, and is no reason to reboot", () => {
+    const menu = generate([first]);
+    assert.match(menu, /!= ostree-0 \]; then\n {4}set atoll_boot=chosen\n {4}set atoll_failed=""\n/);
+    assert.match(menu, /if \[ "\$atoll_boot" != good -a "\$atoll_boot" != chosen \]; then\n {4}echo/);
+  });
+
   test("hashes the arguments without ostree=, their blanks made one", () => {
     const hash = createHash("sha256").update("root=LABEL=atoll-root quiet").digest("hex").slice(0, 12);
     const spaced = { ...first, options: "root=LABEL=atoll-root  ostree=/ostree/boot.0/atoll/zz/0   quiet" };

@@ -1,14 +1,16 @@
 /** What a start of the daemon has to do beside judging: tell of the boot, and put right what an interruption left. */
 import { hasCode } from "../errors.ts";
 import { silent } from "../progress.ts";
+import { findBad } from "./bad-trees.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
-import { findBad, type Step, shownName } from "./plan.ts";
+import { type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import type { Intent } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";
+import { proveLayout } from "./update.ts";
 
 /** What is done once in each boot, at the first start of the daemon: to find out what booted, and to tell of it. */
 export async function welcomeBoot(ports: Ports, signal: AbortSignal): Promise<void> {
@@ -49,6 +51,7 @@ async function recordBoot(ports: Ports): Promise<void> {
   const { boot } = await observeTrial(ports);
   const how = {
     good: "",
+    chosen: ", which was not due: chosen in the boot menu, or because the other one does not load",
     trial: ` on trial (try ${boot.attempt} of 3)`,
     fallback: " after a fallback",
     unmanaged: "",
@@ -94,9 +97,10 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
     { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
   ];
   try {
+    await proveLayout(ports, checksum);
     await execute({ steps, summary: lost, reboot: "needed" }, ports, silent, signal);
   } catch (error) {
-    if (signal.aborted || !hasCode(error, "COMMAND_FAILED")) throw error;
+    if (signal.aborted || !hasCode(error, "COMMAND_FAILED", "NO_SPACE")) throw error;
     await ports.store.intent.clear();
     const reasons = [error.message];
     await ports.store.history.add(

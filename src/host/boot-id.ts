@@ -44,7 +44,7 @@ export function parseBootRecord(commandLine: string): BootRecord {
   if (attempt !== undefined) return { kind: "trial", bootId, attempt: Number(attempt), failedBootId: null };
   if (boot === "fallback")
     return { kind: "fallback", bootId, attempt: null, failedBootId: value("atoll.failed") };
-  if (boot === "good") return { kind: "good", bootId, attempt: null, failedBootId: null };
+  if (boot === "good" || boot === "chosen") return { kind: boot, bootId, attempt: null, failedBootId: null };
   return unmanaged;
 }
 

@@ -1,10 +1,15 @@
+import { uptime } from "node:os";
 import { setTimeout as after } from "node:timers/promises";
 
 /** Time, so that tests need not wait. */
 export interface Clock {
   now(): Date;
+  /** Milliseconds since the kernel started, for durations: nobody sets this one. */
+  uptime(): number;
   /** Ends after `ms`, or rejects when `signal` fires. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Fires after `ms`. */
+  limit(ms: number): AbortSignal;
 }
 
 /** Node.js ends a longer timer at once. Who sleeps for more than 24 days wakes early, and looks. */
@@ -13,6 +18,38 @@ const longestTimer = 2 ** 31 - 1;
 export function systemClock(): Clock {
   return {
     now: () => new Date(),
+    uptime: () => uptime() * 1000,
     sleep: (ms, signal) => after(Math.min(ms, longestTimer), undefined, { signal }),
+    limit: (ms) => AbortSignal.timeout(Math.min(ms, longestTimer)),
   };
+}
+
+/** Something that was asked did not answer in time. */
+export class NoAnswer extends Error {
+  constructor(ms: number) {
+    super(`no answer in ${Math.round(ms / 1000)} s`);
+  }
+}
+
+/**
+ * What `work` gives, waited for no longer than `ms`: also where it does not listen to its signal, as a program that
+ * hangs in the kernel does not. Rejects with NoAnswer then, and with the reason of `signal` when that fires.
+ */
+export async function inTime<T>(
+  clock: Clock,
+  ms: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const limit = clock.limit(ms);
+  const either = AbortSignal.any([signal, limit]);
+  const gone = Promise.withResolvers<never>();
+  const giveUp = (): void => gone.reject(signal.aborted ? signal.reason : new NoAnswer(ms));
+  either.addEventListener("abort", giveUp, { once: true });
+  if (either.aborted) giveUp();
+  try {
+    return await Promise.race([work(either), gone.promise]);
+  } finally {
+    either.removeEventListener("abort", giveUp);
+  }
 }

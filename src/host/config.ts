@@ -10,7 +10,7 @@ export interface HostConfig {
   readonly health: {
     /** Milliseconds for the system to come up before that alone is unwell. */
     readonly startLimit: number;
-    /** Milliseconds in which a check that failed is tried again. */
+    /** Milliseconds in which a check that failed is tried again, once systemd has come up. */
     readonly grace: number;
     /** Milliseconds for each of greenboot's scripts. */
     readonly scriptLimit: number;

@@ -1,9 +1,12 @@
 /** Podman's view of the containers that units run. */
 import { run } from "../process.ts";
 
+/** What a container's own health check says; `starting` until it has said anything. Null where there is none. */
+export type ContainerHealth = "healthy" | "unhealthy" | "starting" | null;
+
 export interface Containers {
-  /** By the systemd unit that runs each: whether its own health check says well; null where it has none. */
-  health(signal: AbortSignal): Promise<ReadonlyMap<string, boolean | null>>;
+  /** By the systemd unit that runs each. */
+  health(signal: AbortSignal): Promise<ReadonlyMap<string, ContainerHealth>>;
 }
 
 export function podman(): Containers {
@@ -19,9 +22,9 @@ export function podman(): Containers {
 }
 
 /** The output of `podman ps --all --format json` (Podman 5): health is in the words of `Status`. */
-export function parseContainerHealth(json: string): ReadonlyMap<string, boolean | null> {
+export function parseContainerHealth(json: string): ReadonlyMap<string, ContainerHealth> {
   const list: unknown = JSON.parse(json.trim() || "[]");
-  const health = new Map<string, boolean | null>();
+  const health = new Map<string, ContainerHealth>();
   for (const item of Array.isArray(list) ? list : []) {
     const unit = unitOf(item);
     if (unit !== null) health.set(unit, healthOf(item));
@@ -36,8 +39,9 @@ function unitOf(item: unknown): string | null {
   return typeof labels.PODMAN_SYSTEMD_UNIT === "string" ? labels.PODMAN_SYSTEMD_UNIT : null;
 }
 
-function healthOf(item: unknown): boolean | null {
+function healthOf(item: unknown): ContainerHealth {
   const status = typeof item === "object" && item !== null && "Status" in item ? String(item.Status) : "";
-  if (/\(healthy\)/.test(status)) return true;
-  return /\((unhealthy|starting)\)/.test(status) ? false : null;
+  return words.find((word) => status.includes(`(${word})`)) ?? null;
 }
+
+const words = ["healthy", "unhealthy", "starting"] as const;

@@ -2,12 +2,13 @@
 import { join } from "node:path";
 import { AtollError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
+import { findBad } from "./bad-trees.ts";
 import { parseBootRecord } from "./boot-id.ts";
 import { findEtcConflicts } from "./etc-conflicts.ts";
 import { observeBaseline } from "./health.ts";
 import { entry } from "./history.ts";
 import type { EtcConflict } from "./model.ts";
-import { type Change, findBad, type Plan, type Step, shownName } from "./plan.ts";
+import { type Change, type Plan, type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { deploymentDirectory, type InstalledDeployment, readSysroot } from "./sysroot.ts";
 

@@ -110,6 +110,7 @@ export async function fakeMachine(version: string): Promise<FakeMachine> {
       await writeSysroot(paths, machine);
       await store.judgement.clear();
       await store.told.clear();
+      for (const name of ["verdict.json", "judging"]) await rm(join(root, name), { force: true });
       bootedAt = now().toISOString();
     },
     remove: () => rm(root, { recursive: true, force: true }),
@@ -328,6 +329,7 @@ function fakePorts(
     paths: {
       sysroot: paths,
       verdict: join(paths.root, "verdict.json"),
+      judging: join(paths.root, "judging"),
       motd: join(paths.root, "motd"),
       greenboot: [],
     },
@@ -344,6 +346,7 @@ function fakePorts(
       failedUnits: async () => (machine.well.has(runningId()) ? [] : ["broken.service"]),
       containerUnits: async () => [],
       start: async () => {},
+      isStopping: async () => false,
       async reboot() {
         effect();
         machine.rebooting = true;
@@ -362,7 +365,12 @@ function fakePorts(
       fileSystem: async (path) => ({ ...emptyDisk, path }),
       usage: async () => ({ bytes: 4e8, inodes: 1e4 }),
     },
-    clock: { now, sleep: async () => {} },
+    clock: {
+      now,
+      uptime: () => now().getTime(),
+      sleep: async () => {},
+      limit: () => new AbortController().signal,
+    },
     log: { info: () => {}, warning: () => {}, error: () => {} },
     hostname: () => "test",
     selfCheck: async () => {},

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { hasCode } from "../errors.ts";
 import { run } from "../process.ts";
+import { systemClock } from "./clock.ts";
 import { type GreenbootOptions, parseDisabled, runScripts } from "./greenboot.ts";
 import type { OutsideResult } from "./systemd.ts";
 
@@ -37,7 +38,8 @@ async function withScripts(
       if (!name.endsWith(".sh") && !name.endsWith(".txt")) await chmod(path, 0o755);
     }
     const roots = [join(folder, "lib"), join(folder, "etc")];
-    await check({ roots, configuration: join(folder, "etc/greenboot.conf"), timeLimit: 5000, run: runHere });
+    const configuration = join(folder, "etc/greenboot.conf");
+    await check({ roots, configuration, timeLimit: 5000, run: runHere, clock: systemClock() });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -5,6 +5,7 @@
  */
 import { access, constants, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Clock } from "./clock.ts";
 import type { HealthCheck } from "./model.ts";
 import type { Systemd } from "./systemd.ts";
 
@@ -17,6 +18,7 @@ export interface GreenbootOptions {
   /** Milliseconds that each script may take. */
   readonly timeLimit: number;
   readonly run: Systemd["runOutside"];
+  readonly clock: Clock;
 }
 
 export const greenbootRoots: readonly string[] = ["/usr/lib/greenboot", "/etc/greenboot"];
@@ -41,6 +43,15 @@ export async function runScripts(
     if (required && result.outcome === "failed") break;
   }
   return results;
+}
+
+/** How many scripts `folders` hold. */
+export async function countScripts(
+  folders: readonly ScriptFolder[],
+  roots: readonly string[],
+): Promise<number> {
+  const lists = await Promise.all(folders.map((folder) => scriptsIn(folder, roots)));
+  return lists.flat().length;
 }
 
 function skipped(name: string, required: boolean): HealthCheck {
@@ -92,13 +103,13 @@ async function runScript(
   script: Script,
   name: string,
   required: boolean,
-  { timeLimit, run }: GreenbootOptions,
+  { timeLimit, run, clock }: GreenbootOptions,
   signal: AbortSignal,
 ): Promise<HealthCheck> {
-  const started = Date.now();
+  const started = clock.uptime();
   const argv = script.shell ? [await shell(), script.path] : [script.path];
   const { code, timedOut, output } = await run(argv, timeLimit, signal);
-  const durationMs = Date.now() - started;
+  const durationMs = Math.round(clock.uptime() - started);
   if (code === 0) return { name, required, outcome: "passed", summary: "passed", detail: [], durationMs };
   const end = code === null ? "was killed" : `ended with exit code ${code}`;
   const summary = `${name} ${timedOut ? `took longer than ${Math.round(timeLimit / 1000)} s` : end}`;

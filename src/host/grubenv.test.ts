@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -58,6 +58,19 @@ test("good ends the trial and keeps what others wrote", () => {
   );
 });
 
+test("a block that cannot be read is not taken for an empty one, nor written over", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "atoll-grubenv-"));
+  const path = join(folder, "grubenv");
+  const loader = grubEnvironment(path);
+  try {
+    await symlink("grubenv", path);
+    await assert.rejects(loader.read(), { code: "ELOOP" });
+    await assert.rejects(loader.write(withGood(new Map(), "a-b")), { code: "ELOOP" });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 test("the file is written in place, and made when it is missing or too short", async () => {
   const folder = await mkdtemp(join(tmpdir(), "atoll-grubenv-"));
   const path = join(folder, "grubenv");
@@ -78,6 +91,8 @@ test("the file is written in place, and made when it is missing or too short", a
     }
     await rm(path);
     assert.equal((await loader.read()).size, 0);
+    await loader.write(withGood(new Map(), "g-h"));
+    assert.equal(bootStateOf(await loader.read()).good, "g-h");
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -3,6 +3,7 @@
  * line, `name=value` lines with `\` before `\` and newline in values, the rest filled with `#` (GRUB's lib/envblk.c).
  */
 import { type FileHandle, open } from "node:fs/promises";
+import { isSystemError } from "../errors.ts";
 
 export type GrubVariables = ReadonlyMap<string, string>;
 
@@ -55,7 +56,7 @@ export function bootStateOf(variables: GrubVariables): BootState {
   return { good: value("atoll_good"), trial: value("atoll_trial"), tries: value("atoll_tries") };
 }
 
-/** `variables` with `bootId` proven good and no trial: the only thing that user space ever writes. */
+/** `variables` with `bootId` proven good and no trial. */
 export function withGood(variables: GrubVariables, bootId: string): GrubVariables {
   const kept = [...variables].filter(([name]) => !name.startsWith("atoll_"));
   return new Map([...kept, ["atoll_good", bootId]]);
@@ -68,7 +69,7 @@ export function withTrial(variables: GrubVariables, bootId: string, tries: numbe
 
 /** Where the boot loader and this daemon keep the trial's state. */
 export interface BootLoader {
-  /** Empty when there is no block, or it is damaged. */
+  /** Empty when there is no block, or it is damaged. Throws when it cannot be read: it may hold what others wrote. */
   read(): Promise<GrubVariables>;
   /**
    * Writes the block in place: one write of 1024 bytes over the same blocks of the disk, then fsync. GRUB finds the
@@ -86,7 +87,8 @@ async function readBlock(path: string): Promise<GrubVariables> {
   let file: FileHandle;
   try {
     file = await open(path, "r");
-  } catch {
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT")) throw error;
     return new Map();
   }
   try {
@@ -100,7 +102,10 @@ async function readBlock(path: string): Promise<GrubVariables> {
 
 async function writeBlock(path: string, variables: GrubVariables): Promise<void> {
   const block = formatGrubenv(variables);
-  const file = await open(path, "r+").catch(() => open(path, "w+", 0o644));
+  const file = await open(path, "r+").catch((error: unknown) => {
+    if (!isSystemError(error, "ENOENT")) throw error;
+    return open(path, "wx", 0o644);
+  });
   try {
     await file.write(block, 0, size, 0);
     await file.sync();

@@ -1,31 +1,53 @@
 /** The health checks: what makes a host well, one probe for each. */
+import { access } from "node:fs/promises";
+import { parseBootRecord } from "./boot-id.ts";
+import { inTime, NoAnswer } from "./clock.ts";
 import type { HostConfig } from "./config.ts";
-import { type GreenbootOptions, runScripts } from "./greenboot.ts";
+import type { Containers } from "./containers.ts";
+import { countScripts, type GreenbootOptions, runScripts } from "./greenboot.ts";
 import type { HealthCheck, HealthReport } from "./model.ts";
 import { isOnline } from "./network.ts";
 import type { Ports } from "./ports.ts";
-import { lacks } from "./storage.ts";
+import { type Lack, lacks } from "./storage.ts";
 import type { Baseline } from "./store.ts";
+import { readSysroot } from "./sysroot.ts";
 
 /** What a probe found. */
 type Finding = Pick<HealthCheck, "outcome" | "summary" | "detail">;
+
+/** What a probe found that may turn out worse: looked at again until the grace is over. */
+interface Unsettled {
+  readonly soFar: Finding;
+}
 
 interface Probe {
   readonly name: string;
   /** Whether time may mend it: tried again until the grace is over. */
   readonly patient: boolean;
-  find(signal: AbortSignal): Promise<Finding>;
+  /** Milliseconds for one try; one that takes longer has failed. */
+  readonly limit: number;
+  readonly find: (signal: AbortSignal) => Promise<Finding | Unsettled>;
 }
 
 /** Milliseconds between the tries of a patient probe. */
 const retryAfter = 3000;
 
+/** Milliseconds for whatever is asked: a program that hangs must not keep the verdict from being reached. */
+const askLimit = 20_000;
+
+/** Checks that are asked, and one more for all that comes between. */
+const tried = 6;
+
+/** Milliseconds for the last lines of a unit, which only explain what was found. */
+const explainLimit = 5000;
+
 /** Runs every check and sums them up. Changes nothing but what the owner's scripts change. */
 export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
   const startedAt = ports.clock.now().toISOString();
   const baseline = await ports.store.baseline.read();
-  const checks: HealthCheck[] = [];
-  const graceEnds = ports.clock.now().getTime() + ports.config.health.grace;
+  const checks = [await runProbe(ports, gate(ports), 0, signal)];
+  // The grace is for what follows: a system that took its time to come up has not used it up.
+  const graceEnds = ports.clock.uptime() + ports.config.health.grace;
   for (const probe of probes(ports, baseline)) {
     const skip = ports.config.health.skip.includes(probe.name);
     checks.push(skip ? skippedByOwner(probe.name) : await runProbe(ports, probe, graceEnds, signal));
@@ -34,6 +56,16 @@ export async function checkHealth(ports: Ports, signal: AbortSignal): Promise<He
   checks.push(...(await runScripts("check/required.d", scripts, signal)));
   checks.push(...(await runScripts("check/wanted.d", scripts, signal)));
   return sumUp(checks, startedAt, ports.clock.now().toISOString());
+}
+
+/**
+ * Milliseconds that a judge may take, from its first look to its verdict, by its own limits: the system comes up, the
+ * checks have their grace and one try each after it, then come the scripts.
+ */
+export async function longestJudging({ config, paths }: Ports): Promise<number> {
+  const { startLimit, grace, scriptLimit } = config.health;
+  const scripts = await countScripts(["check/required.d", "check/wanted.d"], paths.greenboot);
+  return 2 * startLimit + grace + tried * askLimit + scripts * (scriptLimit + askLimit);
 }
 
 /** The owner's hooks after a verdict. */
@@ -45,12 +77,13 @@ export async function runHooks(ports: Ports, report: HealthReport, signal: Abort
   }
 }
 
-function greenboot({ paths, config, systemd }: Ports): GreenbootOptions {
+function greenboot({ paths, config, systemd, clock }: Ports): GreenbootOptions {
   return {
     roots: paths.greenboot,
     configuration: `${paths.greenboot.at(-1) ?? ""}/greenboot.conf`,
     timeLimit: config.health.scriptLimit,
     run: systemd.runOutside,
+    clock,
   };
 }
 
@@ -73,12 +106,17 @@ async function runProbe(
   graceEnds: number,
   signal: AbortSignal,
 ): Promise<HealthCheck> {
-  const started = ports.clock.now().getTime();
+  const started = ports.clock.uptime();
   for (;;) {
-    const finding = await probe.find(signal).catch((error: unknown) => broken(probe.name, error, signal));
-    const now = ports.clock.now().getTime();
-    if (finding.outcome !== "failed" || !probe.patient || now + retryAfter > graceEnds) {
-      return { name: probe.name, required: true, ...finding, durationMs: Math.max(0, now - started) };
+    const found = await inTime(ports.clock, probe.limit, probe.find, signal).catch((error: unknown) =>
+      broken(probe.name, error, signal),
+    );
+    const settled = "outcome" in found;
+    const finding = settled ? found : found.soFar;
+    const now = ports.clock.uptime();
+    const final = settled && finding.outcome !== "failed";
+    if (final || !probe.patient || now + retryAfter > graceEnds) {
+      return { name: probe.name, required: true, ...finding, durationMs: Math.round(now - started) };
     }
     await ports.clock.sleep(retryAfter, signal);
   }
@@ -99,27 +137,38 @@ const failed = (summary: string, detail: readonly string[] = []): Finding => ({
   detail,
 });
 
+/** systemd's own gate: units that are RequiredBy= it must start. */
+function gate(ports: Ports): Probe {
+  return {
+    name: "boot-complete",
+    patient: false,
+    limit: ports.config.health.startLimit + askLimit,
+    find: (signal) => reach(ports, "boot-complete.target", signal),
+  };
+}
+
 function probes(ports: Ports, baseline: Baseline | null): readonly Probe[] {
+  const ask = { patient: true, limit: askLimit };
   return [
-    { name: "boot-complete", patient: false, find: (signal) => bootComplete(ports, signal) },
-    { name: "daemon", patient: true, find: (signal) => daemon(ports, signal) },
-    { name: "storage", patient: false, find: () => storage(ports) },
-    { name: "network", patient: true, find: (signal) => network(ports, baseline, signal) },
-    { name: "containers", patient: true, find: (signal) => containers(ports, baseline, signal) },
-    { name: "units", patient: true, find: (signal) => units(ports, baseline, signal) },
+    { name: "daemon", ...ask, find: (signal) => daemon(ports, signal) },
+    { name: "storage", ...ask, patient: false, find: () => storage(ports, baseline) },
+    { name: "network", ...ask, find: (signal) => network(ports, baseline, signal) },
+    { name: "containers", ...ask, find: (signal) => containers(ports, baseline, signal) },
+    { name: "units", ...ask, find: (signal) => units(ports, baseline, signal) },
   ];
 }
 
-/** systemd's own gate: units that are RequiredBy= it must start. */
-async function bootComplete({ systemd, config }: Ports, signal: AbortSignal): Promise<Finding> {
-  const limit = AbortSignal.timeout(config.health.startLimit);
+/** Starts `target`, or waits for it, for as long as a system may take to come up. */
+export async function reach(ports: Ports, target: string, signal: AbortSignal): Promise<Finding> {
+  const { startLimit } = ports.config.health;
   try {
-    await systemd.start("boot-complete.target", AbortSignal.any([signal, limit]));
-    return passed("boot-complete.target is reached");
+    await inTime(ports.clock, startLimit, (limit) => ports.systemd.start(target, limit), signal);
+    return passed(`${target} is reached`);
   } catch (error) {
     if (signal.aborted) throw error;
-    if (limit.aborted) return failed("boot-complete.target was not reached in time");
-    return failed("boot-complete.target could not be reached", [error instanceof Error ? error.message : ""]);
+    if (error instanceof NoAnswer)
+      return failed(`${target} was not reached in ${Math.round(startLimit / 1000)} s`);
+    return failed(`${target} could not be reached`, [error instanceof Error ? error.message : ""]);
   }
 }
 
@@ -128,11 +177,22 @@ async function daemon({ selfCheck }: Ports, signal: AbortSignal): Promise<Findin
   return passed("atolld answers on its socket");
 }
 
-async function storage({ disk, config }: Ports): Promise<Finding> {
+async function storage(ports: Ports, baseline: Baseline | null): Promise<Finding> {
+  const now = await nearlyFull(ports);
+  // What was full before is its owner's to mend, and no other tree mends it.
+  const [first, ...more] = now.filter((lack) => !baseline?.lacks.includes(lack.of));
+  if (first !== undefined)
+    return failed(
+      first.summary,
+      more.map((lack) => lack.summary),
+    );
+  return passed(now.length === 0 ? "there is free space" : "as little is free as was before the change");
+}
+
+function nearlyFull({ disk, config }: Ports): Promise<Lack[]> {
   // The root file system of a deployment is read-only; what may fill up is where things are written.
-  const systems = await Promise.all(["/var", "/boot"].map((path) => disk.fileSystem(path)));
-  const [first, ...more] = lacks(systems, config.health.freePercent);
-  return first === undefined ? passed("there is free space") : failed(first, more);
+  const systems = Promise.all(["/var", "/boot"].map((path) => disk.fileSystem(path)));
+  return systems.then((all) => lacks(all, config.health.freePercent));
 }
 
 async function network({ network }: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
@@ -144,19 +204,46 @@ async function network({ network }: Ports, baseline: Baseline | null, signal: Ab
   return failed(`the network worked before, and now ${lack}`);
 }
 
-async function containers(ports: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
+async function containers(
+  ports: Ports,
+  baseline: Baseline | null,
+  signal: AbortSignal,
+): Promise<Finding | Unsettled> {
   if (baseline === null) return skipped("nothing to compare with yet");
   if (baseline.containers.length === 0) return skipped("no container unit ran before");
   const now = new Map((await ports.systemd.containerUnits(signal)).map((unit) => [unit.unit, unit]));
   const health = await ports.containers.health(signal);
-  const down = baseline.containers.flatMap(({ unit, healthy }) => {
+  const kept = await existing(baseline.containers.map(({ source }) => source));
+  const down = baseline.containers.flatMap(({ unit, source, healthy }) => {
     const state = now.get(unit);
-    // Its file is gone: its owner, or the tree, took it away.
-    if (state === undefined) return [];
+    if (state === undefined)
+      return kept.has(source) ? [`${unit} ran before, and there is no such unit any more`] : [];
     if (!state.active) return [`${unit} ran before, and is ${state.state}`];
-    return healthy && health.get(unit) === false ? [`${unit} was healthy before, and is not`] : [];
+    return healthy && health.get(unit) === "unhealthy" ? [`${unit} was healthy before, and is not`] : [];
   });
-  return summary(ports, down, `${baseline.containers.length} container units are as well as before`, signal);
+  const fine = `${baseline.containers.length} container units are as well as before`;
+  const starting = baseline.containers
+    .filter(({ unit, healthy }) => healthy && health.get(unit) === "starting")
+    .map(({ unit }) => unit);
+  if (down.length > 0 || starting.length === 0) return summary(ports, down, fine, signal);
+  // Its first health check may be due long after the grace; until then nothing speaks against it.
+  return { soFar: passed(`${fine}, as far as can be told: ${starting.join(", ")} did not say yet`) };
+}
+
+/**
+ * Those of `files` that are there. A unit whose file is gone was taken away, by its owner or by the tree; one whose file
+ * is there and that is not made from it any more (by a Quadlet that is broken, or understands it no longer) is lost.
+ */
+async function existing(files: readonly string[]): Promise<ReadonlySet<string>> {
+  const found = await Promise.all(
+    files.map((file) =>
+      access(file).then(
+        () => [file],
+        () => [],
+      ),
+    ),
+  );
+  return new Set(found.flat());
 }
 
 async function units(ports: Ports, baseline: Baseline | null, signal: AbortSignal): Promise<Finding> {
@@ -183,7 +270,7 @@ function asPattern(glob: string): RegExp {
 
 /** `problems`, each beginning with the name of its unit, with that unit's last lines. */
 async function summary(
-  { journal }: Ports,
+  { journal, clock }: Ports,
   problems: readonly string[],
   fine: string,
   signal: AbortSignal,
@@ -191,29 +278,62 @@ async function summary(
   const [first, ...more] = problems;
   if (first === undefined) return passed(fine);
   const [unit = ""] = first.split(" ");
-  const lines = await journal.unit(unit, signal);
+  const lines = await inTime(clock, explainLimit, (limit) => journal.unit(unit, limit), signal).catch(
+    (error: unknown) => {
+      if (signal.aborted) throw error;
+      return [];
+    },
+  );
   return failed(more.length === 0 ? first : `${first}, and ${more.length} more`, [...more, ...lines]);
 }
 
-/** How the machine is now, to be compared with after a change. */
+/** How the machine is now, to be compared with after a change. What gives no answer now is not asked of that either. */
 export async function observeBaseline(
   ports: Ports,
   bootId: string | null,
   signal: AbortSignal,
 ): Promise<Baseline> {
-  const [failedUnits, state, running] = await Promise.all([
-    ports.systemd.failedUnits(signal),
-    ports.network.state(signal),
-    ports.systemd.containerUnits(signal),
+  const ask = <T>(what: string, work: (limit: AbortSignal) => Promise<T>, otherwise: T): Promise<T> =>
+    inTime(ports.clock, askLimit, work, signal).catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      ports.log.warning(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      return otherwise;
+    });
+  const [failedUnits, state, running, full] = await Promise.all([
+    ask("listing failed units", (limit) => ports.systemd.failedUnits(limit), []),
+    ask("asking for addresses and routes", (limit) => ports.network.state(limit), {
+      addresses: [],
+      routes: [],
+    }),
+    ask("listing container units", (limit) => ports.systemd.containerUnits(limit), []),
+    ask("asking for free space", () => nearlyFull(ports), []),
   ]);
-  const active = running.filter((unit) => unit.active);
+  const active = running.filter((unit) => unit.active && unit.atBoot);
   const health =
-    active.length === 0 ? new Map<string, boolean | null>() : await ports.containers.health(signal);
+    active.length === 0
+      ? none
+      : await ask("asking Podman for containers", (limit) => ports.containers.health(limit), none);
   return {
     at: ports.clock.now().toISOString(),
     bootId,
     failedUnits,
+    lacks: full.map((lack) => lack.of),
     network: isOnline(state),
-    containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === true })),
+    containers: active.map(({ unit, source }) => ({ unit, source, healthy: health.get(unit) === "healthy" })),
   };
 }
+
+/**
+ * Takes the baseline anew while a change waits for its boot: what its owner stops, or loses, meanwhile is no fault of the
+ * change. Not in a shutdown, which stops everything.
+ */
+export async function refreshBaseline(ports: Ports, signal: AbortSignal): Promise<void> {
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  if (deployments[0]?.booted !== false) return;
+  const { bootId } = parseBootRecord(ports.commandLine);
+  const baseline = await observeBaseline(ports, bootId, signal);
+  // Asked last: a shutdown that began in between has been seen.
+  if (!(await ports.systemd.isStopping(signal))) await ports.store.baseline.write(baseline);
+}
+
+const none: Awaited<ReturnType<Containers["health"]>> = new Map();

@@ -108,6 +108,30 @@ test("an update that does not falls back by itself, is remembered, and is not tr
     assert.deepEqual(await machine.bad(), [], "what comes up well is no longer bad");
   }));
 
+test("a bad tree stays bad when an argument changes, until it proves itself", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    await live(machine);
+    await ask(hostOf(machine), "kargs", { append: ["quiet"] });
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    assert.equal((await ask(hostOf(machine), "upgrade", {})).error?.code, "REMEMBERED_BAD");
+    assert.equal((await ask(hostOf(machine), "deploy", { target: "1.1" })).state, "done");
+    await machine.boot(false);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.1 staged", "1.0 booted", "1.0"], "asked for by name");
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await live(machine);
+    assert.deepEqual(
+      (await machine.bad()).map(({ blame, kernelArguments }) => [blame, kernelArguments]),
+      [["pair", ["rw"]]],
+    );
+  }));
+
 test("the machine reboots only when the outcome has been told", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "1.1" };
@@ -144,6 +168,30 @@ test("kernel arguments alone are on trial, and fall back alone", () =>
     assert.equal(refused.error?.code, "KARGS_REMEMBERED_BAD");
     const again = await ask(hostOf(machine), "kargs", { append: ["bad=1"], again: true });
     assert.equal(again.state, "done");
+  }));
+
+/** `machine` with so little left that nothing more can be laid out. */
+function full(machine: FakeMachine): Host {
+  const { ports } = machine;
+  const fileSystem: typeof ports.disk.fileSystem = async (path) => ({
+    ...(await ports.disk.fileSystem(path)),
+    available: 3e8,
+    size: 5e9,
+  });
+  const operations = openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker });
+  return openHost({ ...ports, disk: { ...ports.disk, fileSystem } }, operations);
+}
+
+test("kernel arguments that do not fit are refused, and what was lost is not staged again where it does not", () =>
+  withMachine(async (machine) => {
+    assert.equal((await ask(full(machine), "kargs", { append: ["quiet"] })).error?.code, "NO_SPACE");
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    await ask(hostOf(machine), "kargs", { append: ["quiet"] });
+    await machine.boot(false);
+    await full(machine).settle(signal);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    assert.equal(await machine.ports.store.intent.read(), null);
+    assert.match(machine.history.at(-1)?.reasons[0] ?? "", /does not fit/);
   }));
 
 test("rollback goes back, and a second one stays", () =>
@@ -193,6 +241,14 @@ test("what a cut left half written for the boot loader does not come up later by
     await live(machine);
     assert.deepEqual(await versions(machine), ["1.1 booted", "1.0"]);
     assert.ok(machine.history.some(({ kind, version }) => kind === "interrupted" && version === "1.0"));
+    // Started from the menu: nothing changes, and what was due boots next.
+    await machine.boot(false);
+    machine.commandLine = machine.commandLine.replace("atoll.boot=good", "atoll.boot=chosen");
+    await machine.ports.ostree.setDefault(1, signal);
+    await live(machine);
+    assert.deepEqual(await versions(machine), ["1.0", "1.1 booted"]);
+    assert.equal(machine.environment.get("atoll_good"), machine.bootIdAt(1));
+    await machine.ports.ostree.setDefault(1, signal);
     // A rollback by hand, and a daemon that starts again in the same boot.
     await ask(hostOf(machine), "rollback", {});
     await hostOf(machine).settle(signal);

@@ -3,7 +3,7 @@ import { AtollError, asAtollError, hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
 import { clearInterruption, restoreIntent, welcomeBoot } from "./aftermath.ts";
 import { readCommit } from "./commit.ts";
-import { checkHealth } from "./health.ts";
+import { checkHealth, refreshBaseline } from "./health.ts";
 import { entry } from "./history.ts";
 import { observeTrial, settleTrial } from "./judge.ts";
 import type {
@@ -48,6 +48,8 @@ export interface Host {
   settle(signal: AbortSignal): Promise<void>;
   /** Looks for an update now and then, until `signal` fires; never when the owner says so. */
   watchForUpdates(signal: AbortSignal): Promise<void>;
+  /** Keeps what a waiting change will be compared with up to date, until `signal` fires. */
+  watchBaseline(signal: AbortSignal): Promise<void>;
 }
 
 /** What only this daemon's memory holds. */
@@ -97,8 +99,21 @@ export function openHost(ports: Ports, operations: Operations): Host {
         if (operations.running() === null) await look(signal);
       }
     },
+    async watchBaseline(signal) {
+      for (;;) {
+        await ports.clock.sleep(baselineAgain, signal);
+        if (operations.running() !== null) continue;
+        await refreshBaseline(ports, signal).catch((error: unknown) => {
+          if (signal.aborted) throw error;
+          ports.log.warning(`noting how the machine is now: ${asAtollError(error).message}`);
+        });
+      }
+    },
   };
 }
+
+/** Milliseconds that a baseline may be old when a staged change boots. */
+const baselineAgain = 600_000;
 
 /** Milliseconds until what could not be settled is tried again, doubled each time up to the longest. */
 const settleAgain = 10_000;

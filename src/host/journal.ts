@@ -82,6 +82,8 @@ export async function boots(
   const earlier = (await journal.boots(signal)).filter((boot) => boot.index < 0);
   for (const boot of earlier.toReversed()) {
     const record = parseBootRecord(await journal.commandLine(boot.id, signal));
+    // A fallback that a cut ended before it was remembered. One before the tries was remembered: it ends them.
+    if (found.length === 0 && record.kind === "fallback" && record.failedBootId === bootId) continue;
     // The tries of a trial are boots in a row; a try that left no log is no gap in it.
     if (record.bootId !== bootId || record.kind !== "trial") break;
     found.unshift({ boot, attempt: record.attempt });

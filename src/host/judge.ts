@@ -1,7 +1,11 @@
 /** The judge: carries out what trial.ts says is next, until there is nothing next. */
+import { writeFile } from "node:fs/promises";
+import { isSystemError } from "../errors.ts";
+import { acquitted, blameFor } from "./bad-trees.ts";
 import { parseBootRecord } from "./boot-id.ts";
+import { inTime } from "./clock.ts";
 import { bootStateOf, withGood, withTrial } from "./grubenv.ts";
-import { checkHealth, observeBaseline, runHooks, sumUp } from "./health.ts";
+import { checkHealth, longestJudging, observeBaseline, reach, runHooks, sumUp } from "./health.ts";
 import { entry } from "./history.ts";
 import { boots } from "./journal.ts";
 import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
@@ -55,6 +59,7 @@ function nameOf(deployment: InstalledDeployment): string {
  * restart in the middle. True when there is nothing more to do, false when the machine is on its way down.
  */
 export async function settleTrial(ports: Ports, signal: AbortSignal): Promise<boolean> {
+  await tellDeadline(ports);
   for (;;) {
     const seen = await observeTrial(ports);
     const { action } = trialStep(seen);
@@ -79,6 +84,7 @@ const actions: Readonly<Record<TrialAction, Action>> = {
 };
 
 async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSignal): Promise<void> {
+  await announce(ports);
   const report = await reportOn(ports, signal);
   const at = ports.clock.now().toISOString();
   const { outcome, reasons } = report;
@@ -100,32 +106,34 @@ async function judge(ports: Ports, { boot }: TrialObservation, signal: AbortSign
   }
   await recordVerdict(ports, verdict);
   await ports.store.judgement.write({ verdict, report });
-  await replaceFile(ports.paths.verdict, `${JSON.stringify(verdict)}\n`, 0o644);
+  await tellDeadline(ports);
   await writeMotd(ports, verdict);
   await runHooks(ports, report, signal);
+}
+
+/**
+ * Tells the boot deadline by which uptime there will be a verdict, so that it does not cut short what the owner's own
+ * limits allow. Once in a boot: a daemon that ends and starts in the middle has no more time for that.
+ */
+async function announce(ports: Ports): Promise<void> {
+  const seconds = Math.ceil((ports.clock.uptime() + (await longestJudging(ports))) / 1000);
+  await writeFile(ports.paths.judging, `${seconds}\n`, { flag: "wx" }).catch((error: unknown) => {
+    if (!isSystemError(error, "EEXIST")) throw error;
+  });
+}
+
+/** Writes this boot's verdict, if there is one, where the boot deadline looks: a daemon may end just before it did. */
+async function tellDeadline({ store, paths }: Ports): Promise<void> {
+  const judgement = await store.judgement.read();
+  if (judgement) await replaceFile(paths.verdict, `${JSON.stringify(judgement.verdict)}\n`, 0o644);
 }
 
 /** Waits until the system is up, then runs the checks; a system that does not come up is unwell without them. */
 async function reportOn(ports: Ports, signal: AbortSignal): Promise<HealthReport> {
   const startedAt = ports.clock.now().toISOString();
-  const limit = AbortSignal.timeout(ports.config.health.startLimit);
-  try {
-    await ports.systemd.start("multi-user.target", AbortSignal.any([signal, limit]));
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const seconds = Math.round(ports.config.health.startLimit / 1000);
-    const summary = limit.aborted
-      ? `multi-user.target was not reached in ${seconds} s`
-      : "multi-user.target could not be reached";
-    const detail = error instanceof Error ? [error.message] : [];
-    const check = {
-      name: "multi-user",
-      required: true,
-      outcome: "failed" as const,
-      summary,
-      detail,
-      durationMs: 0,
-    };
+  const up = await reach(ports, "multi-user.target", signal);
+  if (up.outcome === "failed") {
+    const check = { name: "multi-user", required: true, ...up, durationMs: 0 };
     return sumUp([check], startedAt, ports.clock.now().toISOString());
   }
   return checkHealth(ports, signal);
@@ -182,8 +190,11 @@ async function tidy(ports: Ports, boot: TrialObservation["boot"], signal: AbortS
   await ports.store.attempts.clear();
   if (boot.kind !== "trial") return;
   const bad = (await ports.store.bad.read()) ?? [];
-  const others = bad.filter((tree) => tree.bootId !== boot.bootId);
-  if (others.length < bad.length) await ports.store.bad.write(others);
+  if (bad.length > 0) {
+    const { deployments } = await readSysroot(ports.paths.sysroot);
+    const running = deployments.find((deployment) => deployment.booted);
+    await ports.store.bad.write(acquitted(bad, boot.bootId, running?.checksum ?? null));
+  }
   await ports.store.baseline.write(await observeBaseline(ports, boot.bootId, signal));
 }
 
@@ -191,6 +202,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   const { deployments } = await readSysroot(ports.paths.sysroot);
   const failed = failedDeployment(boot, deployments);
   if (failed === null) return;
+  const running = deployments.find((deployment) => deployment.booted) ?? null;
   const failedBoots = await collectBoots(ports, boot.failedBootId ?? nameOf(failed), signal);
   const reasons = reasonsOf(failedBoots);
   const at = ports.clock.now().toISOString();
@@ -200,6 +212,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
     version,
     kernelArguments: failed.kernelArguments ?? [],
     bootId: nameOf(failed),
+    blame: blameFor(failed, running),
     at,
     reasons,
     boots: failedBoots,
@@ -207,23 +220,27 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   };
   const others = ((await ports.store.bad.read()) ?? []).filter(({ bootId }) => bootId !== tree.bootId);
   await ports.store.bad.write([...others, tree]);
-  const running = deployments.find((deployment) => deployment.booted);
-  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${failedBoots.length} tries`;
+  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${tries} tries`;
   await ports.store.history.add(entry(ports.clock, "fallback", summary, { ...tree, kernelArguments: null }));
 }
+
+/** Milliseconds for a question to the journal, which may be long, or damaged: the way back does not hang on its answer. */
+const journalLimit = 60_000;
 
 /** The tries of the trial: what their judges wrote down, and what the journal has of those that had no judge. */
 async function collectBoots(ports: Ports, bootId: string, signal: AbortSignal): Promise<FailedBoot[]> {
   const attempts = await ports.store.attempts.read();
   const judged = attempts?.bootId === bootId ? attempts.boots : [];
-  const journaled = await boots(ports.journal, bootId, signal).catch((error: unknown) =>
-    unreadable(ports, error, signal),
-  );
+  const read = <T>(work: (limit: AbortSignal) => Promise<T[]>): Promise<T[]> =>
+    inTime(ports.clock, journalLimit, work, signal).catch((error: unknown) =>
+      unreadable(ports, error, signal),
+    );
+  const journaled = await read((limit) => boots(ports.journal, bootId, limit));
   return Promise.all(
     [1, 2, 3].map(async (attempt): Promise<FailedBoot> => {
       const known = judged.find((boot) => boot.attempt === attempt);
       const logged = journaled.find((boot) => boot.attempt === attempt)?.boot;
-      const log = logged ? await ports.journal.summary(logged.id, signal) : [];
+      const log = logged ? await read((limit) => ports.journal.summary(logged.id, limit)) : [];
       const startedAt = known?.startedAt ?? logged?.startedAt ?? null;
       return {
         attempt,

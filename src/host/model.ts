@@ -98,13 +98,15 @@ export interface HealthReport {
 }
 
 /** How this boot came about, as GRUB told the kernel (docs/architecture.md, "The boot contract"). */
-export type BootKind = "good" | "trial" | "fallback" | "unmanaged";
+export type BootKind = "good" | "chosen" | "trial" | "fallback" | "unmanaged";
 
 /**
  * Where the machine stands between a change and its verdict.
  *
  * - `unmanaged`: not booted through Atoll's GRUB; judged, but nothing is counted.
  * - `good`: booted what was proven good.
+ * - `chosen`: booted another entry than was due, by hand or because that one's files do not load. Judged, but nothing is
+ *   counted or written: the next boot is due as it was.
  * - `on-trial`: booted something new; no verdict yet.
  * - `judged-well`: the verdict is well, and is being written down. Then `good`.
  * - `judged-unwell`: the verdict is unwell; the machine reboots, and tries again or goes back.
@@ -116,6 +118,7 @@ export type BootKind = "good" | "trial" | "fallback" | "unmanaged";
 export type TrialState =
   | "unmanaged"
   | "good"
+  | "chosen"
   | "on-trial"
   | "judged-well"
   | "judged-unwell"
@@ -162,6 +165,8 @@ export interface BadTree {
   readonly version: string | null;
   readonly kernelArguments: readonly string[];
   readonly bootId: string;
+  /** `tree`: it alone was new, and is bad with any arguments. `pair`: the two are bad together. */
+  readonly blame: "tree" | "pair";
   readonly at: string;
   readonly reasons: readonly string[];
   readonly boots: readonly FailedBoot[];

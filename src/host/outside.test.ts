@@ -13,49 +13,73 @@ test("systemctl list-units: names", () => {
   assert.deepEqual(parseUnitNames("[]\n"), []);
 });
 
+/** A block of `systemctl show`, of a unit that is loaded. */
+function shownUnit(id: string, fields: Readonly<Record<string, string>>): string {
+  const all = {
+    Id: id,
+    SourcePath: "",
+    LoadState: "loaded",
+    ActiveState: "active",
+    SubState: "running",
+    ...fields,
+  };
+  return Object.entries(all)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join("");
+}
+
+const quadlets = "/etc/containers/systemd";
+
 test("systemctl show: container units are those whose source is a Quadlet file", () => {
-  const output = `Id=web.service
-SourcePath=/etc/containers/systemd/web.container
-LoadState=loaded
-ActiveState=active
-SubState=running
-Result=success
-
-Id=cron.service
-SourcePath=
-LoadState=loaded
-ActiveState=active
-SubState=running
-Result=success
-
-Id=db.service
-SourcePath=/usr/share/containers/systemd/db.container
-LoadState=loaded
-ActiveState=failed
-SubState=failed
-Result=exit-code
-
-Id=data-volume.service
-SourcePath=/etc/containers/systemd/data.volume
-LoadState=loaded
-ActiveState=active
-SubState=exited
-Result=success
-`;
+  const output = [
+    shownUnit("web.service", { SourcePath: `${quadlets}/web.container`, WantedBy: "multi-user.target" }),
+    shownUnit("cron.service", {}),
+    shownUnit("db.service", {
+      SourcePath: "/usr/share/containers/systemd/db.container",
+      ActiveState: "failed",
+      SubState: "failed",
+      Result: "exit-code",
+    }),
+    shownUnit("data-volume.service", { SourcePath: `${quadlets}/data.volume`, SubState: "exited" }),
+    shownUnit("multi-user.target", { SubState: "active" }),
+  ].join("\n");
   assert.deepEqual(parseContainerUnits(output), [
     {
       unit: "web.service",
-      source: "/etc/containers/systemd/web.container",
+      source: `${quadlets}/web.container`,
       active: true,
+      atBoot: true,
       state: "active/running",
     },
     {
       unit: "db.service",
       source: "/usr/share/containers/systemd/db.container",
       active: false,
+      atBoot: false,
       state: "failed/exit-code",
     },
   ]);
+});
+
+test("systemctl show: the boot starts what a target that is reached wants, by however many steps", () => {
+  const container = (name: string, fields: Readonly<Record<string, string>>): string =>
+    shownUnit(`${name}.service`, { SourcePath: `${quadlets}/${name}.container`, ...fields });
+  const output = [
+    container("front", { WantedBy: "rescue.target multi-user.target" }),
+    container("cache", { RequiredBy: "front.service" }),
+    container("backup", { TriggeredBy: "backup.timer" }),
+    container("helper", { WantedBy: "backup.service", BoundBy: "backup.service" }),
+    container("debug", { WantedBy: "rescue.target" }),
+    container("by-hand", {}),
+    container("loop", { RequiredBy: "loop.service" }),
+    shownUnit("multi-user.target", { SubState: "active" }),
+    shownUnit("rescue.target", { ActiveState: "inactive", SubState: "dead" }),
+  ].join("\n");
+  const atBoot = parseContainerUnits(output).filter((unit) => unit.atBoot);
+  assert.deepEqual(
+    atBoot.map(({ unit }) => unit),
+    ["front.service", "cache.service"],
+  );
 });
 
 test("systemd-run: the program's words without systemd-run's own", () => {
@@ -93,9 +117,9 @@ test("podman ps: health by the unit that runs each container", () => {
   assert.deepEqual(
     [...parseContainerHealth(JSON.stringify(list))],
     [
-      ["web.service", true],
-      ["db.service", false],
-      ["new.service", false],
+      ["web.service", "healthy"],
+      ["db.service", "unhealthy"],
+      ["new.service", "starting"],
       ["plain.service", null],
     ],
   );

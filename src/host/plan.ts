@@ -4,7 +4,7 @@
  */
 import { compareDebianVersions } from "../debian-version.ts";
 import { AtollError } from "../errors.ts";
-import { argumentsHash } from "./boot-id.ts";
+import { findBad, findBadPair } from "./bad-trees.ts";
 import type { Commit } from "./commit.ts";
 import { editKernelArguments, kernelArgumentDiff } from "./kernel-arguments.ts";
 import type { BadTree, CleanupRequest, HistoryKind, KargsRequest, OperationResult } from "./model.ts";
@@ -149,16 +149,6 @@ function refuseDeploy(
   }
 }
 
-/** The entry for a tree with exactly these arguments. */
-export function findBad(
-  bad: readonly BadTree[],
-  checksum: string,
-  kernelArguments: readonly string[],
-): BadTree | undefined {
-  const hash = argumentsHash(kernelArguments);
-  return bad.find((tree) => tree.checksum === checksum && argumentsHash(tree.kernelArguments) === hash);
-}
-
 function badParameters(tree: BadTree): { version: string; checksum: string; at: string; reason: string } {
   const checksum = tree.checksum.slice(0, 12);
   return {
@@ -233,7 +223,8 @@ export function planKernelArguments({ deployments, bad }: Observed, request: Kar
   const kernelArguments = editKernelArguments(before, request);
   const difference = kernelArgumentDiff(before, kernelArguments);
   if (before.join(" ") === kernelArguments.join(" ")) return nothing("the kernel arguments are as asked for");
-  const known = request.again ? undefined : findBad(bad, next.checksum, kernelArguments);
+  // A tree that is to blame by itself runs all the same, or was asked for by name: these arguments are not the question.
+  const known = request.again ? undefined : findBadPair(bad, next.checksum, kernelArguments);
   if (known) throw new AtollError("KARGS_REMEMBERED_BAD", badParameters(known));
   const { checksum, version, origin } = next;
   if (origin === null) throw new AtollError("NO_REMOTE", { problem: "the deployment has no origin" });

@@ -16,6 +16,8 @@ export interface HostPaths {
   readonly sysroot: SysrootPaths;
   /** The verdict, for the boot deadline to see. */
   readonly verdict: string;
+  /** By which uptime in seconds there will be one, for the boot deadline to see. */
+  readonly judging: string;
   /** Where greenboot's result is shown at login. */
   readonly motd: string;
   readonly greenboot: readonly string[];

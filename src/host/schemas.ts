@@ -103,13 +103,14 @@ export const healthReportSchema = Type.Object({
   reasons: texts,
 });
 
-const bootKindSchema = oneOf(["good", "trial", "fallback", "unmanaged"]);
+const bootKindSchema = oneOf(["good", "chosen", "trial", "fallback", "unmanaged"]);
 
 export const trialSchema = Type.Object(
   {
     state: oneOf([
       "unmanaged",
       "good",
+      "chosen",
       "on-trial",
       "judged-well",
       "judged-unwell",
@@ -151,6 +152,10 @@ export const badTreeSchema = Type.Object(
     version: orNull(text),
     kernelArguments: texts,
     bootId: text,
+    blame: Type.Enum(["tree", "pair"], {
+      description:
+        "`tree`: it alone was new, and is bad with any arguments. `pair`: the two are bad together",
+    }),
     at: time,
     reasons: texts,
     boots: Type.Array(failedBootSchema),

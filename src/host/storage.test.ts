@@ -63,8 +63,8 @@ test("more need never fits better", () => {
 test("what is nearly full is told once for each file system", () => {
   const full = { ...root, path: "/var", available: 1e7, inodesFree: 3 };
   assert.deepEqual(lacks([full, { ...full, path: "/boot" }, boot], 2), [
-    "/var has only 10 MB of 1.0 GB left",
-    "/var has only 3 of 1000 inodes left",
+    { of: "space on /var", summary: "/var has only 10 MB of 1.0 GB left" },
+    { of: "inodes on /var", summary: "/var has only 3 of 1000 inodes left" },
   ]);
   assert.deepEqual(lacks([root, boot], 2), []);
 });

@@ -28,6 +28,9 @@ export interface Reserve {
 /** Only to look: a commit, its signatures, and what libostree writes meanwhile. */
 export const needToLook: Need = { bytes: 1_000_000, inodes: 16, bootBytes: 0 };
 
+/** To lay out one more deployment of a tree that is here but does not say its sizes: a guess, on the safe side. */
+export const needToLayOut: Need = { bytes: 80_000_000, inodes: 20_000, bootBytes: 0 };
+
 /** Directories are made anew in each deployment; files are links. An empty ext4 directory takes one block. */
 const directoryBytes = 4096;
 
@@ -95,8 +98,16 @@ function lack(where: string, what: Shortage["what"], needed: number, usable: num
   return { where, what, needed, available: Math.max(0, usable), missing: needed - usable };
 }
 
-/** What is nearly full among `systems`, each file system once; one sentence each. */
-export function lacks(systems: readonly FileSystem[], percent: number): string[] {
+/** Something of which little is left. */
+export interface Lack {
+  /** `space on /var`, `inodes on /boot`: names it from boot to boot. */
+  readonly of: string;
+  /** One sentence. */
+  readonly summary: string;
+}
+
+/** What is nearly full among `systems`, each file system once. */
+export function lacks(systems: readonly FileSystem[], percent: number): Lack[] {
   const devices = new Set<number>();
   return systems.flatMap((system) => {
     if (devices.has(system.device)) return [];
@@ -104,9 +115,12 @@ export function lacks(systems: readonly FileSystem[], percent: number): string[]
     const { path, available, size, inodes, inodesFree } = system;
     const space = available < (size * percent) / 100;
     const files = inodes > 0 && inodesFree < (inodes * percent) / 100;
+    const left = `${shownBytes(available)} of ${shownBytes(size)}`;
     return [
-      ...(space ? [`${path} has only ${shownBytes(available)} of ${shownBytes(size)} left`] : []),
-      ...(files ? [`${path} has only ${inodesFree} of ${inodes} inodes left`] : []),
+      ...(space ? [{ of: `space on ${path}`, summary: `${path} has only ${left} left` }] : []),
+      ...(files
+        ? [{ of: `inodes on ${path}`, summary: `${path} has only ${inodesFree} of ${inodes} inodes left` }]
+        : []),
     ];
   });
 }

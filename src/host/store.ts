@@ -23,6 +23,8 @@ const baselineSchema = Type.Object({
   at: Type.String(),
   bootId: Type.Union([Type.String(), Type.Null()]),
   failedUnits: Type.Array(Type.String()),
+  /** Of what too little was left: `space on /var`. */
+  lacks: Type.Array(Type.String()),
   /** An address of global scope and a default route. */
   network: Type.Boolean(),
   containers: Type.Array(

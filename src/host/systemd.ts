@@ -7,6 +7,8 @@ export interface ContainerUnit {
   /** The Quadlet file. */
   readonly source: string;
   readonly active: boolean;
+  /** Whether each boot starts it, and not only a timer, a socket or a person. */
+  readonly atBoot: boolean;
   /** `active/running`, `failed/exit-code`, … for a person. */
   readonly state: string;
 }
@@ -25,6 +27,8 @@ export interface Systemd {
   containerUnits(signal: AbortSignal): Promise<ContainerUnit[]>;
   /** Starts `unit` and waits for the end of its job; joins the job that is queued already. */
   start(unit: string, signal: AbortSignal): Promise<void>;
+  /** Whether the machine is shutting down. */
+  isStopping(signal: AbortSignal): Promise<boolean>;
   /** Asks for a reboot in good order, and returns at once. */
   reboot(signal: AbortSignal): Promise<void>;
   /** Runs a program as a unit of its own: not in the daemon's sandbox, and ended by systemd after `timeLimit` ms. */
@@ -46,11 +50,22 @@ export function systemctl(): Systemd {
       return parseUnitNames(stdout);
     },
     async containerUnits(signal) {
-      const fields = "--property=Id,SourcePath,LoadState,ActiveState,SubState,Result";
-      return parseContainerUnits(await ask(["show", fields, "*.service"], "listing container units", signal));
+      const fields = ["Id", "SourcePath", "LoadState", "ActiveState", "SubState", "Result", ...startedBy];
+      return parseContainerUnits(
+        await ask(
+          ["show", `--property=${fields.join()}`, "*.service", "*.target"],
+          "listing container units",
+          signal,
+        ),
+      );
     },
     async start(unit, signal) {
       await ask(["start", unit], `waiting for ${unit}`, signal);
+    },
+    async isStopping(signal) {
+      // Its exit code tells running from everything else.
+      const state = await ask(["is-system-running"], "asking for the system's state", signal, anyCode);
+      return state.trim() === "stopping";
     },
     async reboot(signal) {
       await ask(["reboot", "--no-block"], "rebooting", signal);
@@ -92,8 +107,14 @@ export function outsideResult(code: number, stdout: string, stderr: string): Out
   };
 }
 
-async function ask(args: readonly string[], step: string, signal: AbortSignal): Promise<string> {
-  const { stdout } = await run(["systemctl", "--no-pager", ...args], { step, signal, env: { LC_ALL: "C" } });
+async function ask(
+  args: readonly string[],
+  step: string,
+  signal: AbortSignal,
+  accept: readonly number[] = [0],
+): Promise<string> {
+  const options = { step, signal, accept, env: { LC_ALL: "C" } };
+  const { stdout } = await run(["systemctl", "--no-pager", ...args], options);
   return stdout;
 }
 
@@ -108,21 +129,41 @@ export function parseUnitNames(json: string): string[] {
   );
 }
 
-/** Services whose source is a Quadlet file, in the output of `systemctl show` for many units. */
+/** The properties that name the units which start a unit when they are started. */
+const startedBy = ["WantedBy", "RequiredBy", "BoundBy", "UpheldBy"] as const;
+
+type Fields = ReadonlyMap<string, string>;
+
+/** Services whose source is a Quadlet file, in the output of `systemctl show` for all services and targets. */
 export function parseContainerUnits(output: string): ContainerUnit[] {
-  return output
+  const all = output
     .split(/\n\n+/)
-    .map((block) => new Map(block.split("\n").map((line) => splitOnce(line))))
-    .flatMap((fields) => {
-      const unit = fields.get("Id");
-      const source = fields.get("SourcePath") ?? "";
-      const active = fields.get("ActiveState") ?? "unknown";
-      const loaded = fields.get("LoadState") === "loaded";
-      if (unit === undefined || !loaded || !/\/containers\/systemd\/.+\.(container|pod|kube)$/.test(source))
-        return [];
-      const detail = active === "failed" ? fields.get("Result") : fields.get("SubState");
-      return [{ unit, source, active: active === "active", state: `${active}/${detail ?? ""}` }];
-    });
+    .map((block): Fields => new Map(block.split("\n").map((line) => splitOnce(line))));
+  const units = new Map(all.map((fields) => [fields.get("Id") ?? "", fields]));
+  return all.flatMap((fields) => {
+    const unit = fields.get("Id");
+    const source = fields.get("SourcePath") ?? "";
+    const active = fields.get("ActiveState") ?? "unknown";
+    const loaded = fields.get("LoadState") === "loaded";
+    if (unit === undefined || !loaded || !/\/containers\/systemd\/.+\.(container|pod|kube)$/.test(source))
+      return [];
+    const detail = active === "failed" ? fields.get("Result") : fields.get("SubState");
+    const atBoot = isStartedAtBoot(unit, units);
+    return [{ unit, source, active: active === "active", atBoot, state: `${active}/${detail ?? ""}` }];
+  });
+}
+
+/** True when a target that is reached starts `name`, or starts what starts it. */
+function isStartedAtBoot(name: string, units: ReadonlyMap<string, Fields>): boolean {
+  const seen = new Set([name]);
+  // A set gives what is added while it is walked, too.
+  for (const one of seen) {
+    const fields = units.get(one);
+    if (one.endsWith(".target") && fields?.get("ActiveState") === "active") return true;
+    for (const property of startedBy)
+      for (const starter of (fields?.get(property) ?? "").split(" ")) seen.add(starter);
+  }
+  return false;
 }
 
 function splitOnce(line: string): [string, string] {

@@ -91,6 +91,13 @@ test("not on trial: judged, never rebooted", () => {
   assert.deepEqual(course(observed(good, { environment: written }), "unwell"), ["judge"]);
 });
 
+test("an entry that was chosen is judged; what is due, and what is good, stay as they are", () => {
+  const chosen: BootRecord = { ...good, kind: "chosen" };
+  for (const outcome of ["well", "unwell"] as const) {
+    assert.deepEqual(course(observed(chosen), outcome), ["judge"]);
+  }
+});
+
 test("what a trial left behind in the boot loader is cleared", () => {
   assert.deepEqual(
     course(observed(good, { environment: { good: running, trial: other, tries: "0" } }), "well"),
@@ -99,12 +106,18 @@ test("what a trial left behind in the boot loader is cleared", () => {
 });
 
 const observation: fc.Arbitrary<TrialObservation> = fc.record({
-  boot: fc.constantFrom<BootRecord>(trial, fallback, good, {
-    kind: "unmanaged",
-    bootId: null,
-    attempt: null,
-    failedBootId: null,
-  }),
+  boot: fc.constantFrom<BootRecord>(
+    trial,
+    fallback,
+    good,
+    { ...good, kind: "chosen" },
+    {
+      kind: "unmanaged",
+      bootId: null,
+      attempt: null,
+      failedBootId: null,
+    },
+  ),
   verdict: fc.constantFrom(null, verdict("well", trial), verdict("unwell", trial)),
   environment: fc.record({
     good: fc.constantFrom(null, running, other),

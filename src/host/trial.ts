@@ -9,6 +9,8 @@
  * fallen-back ──remember──> remembered ──undeploy──> undeployed ──write-good──> settled ──judge──> settled
  * ```
  *
+ * A boot that is `good`, `chosen` or `unmanaged` is judged too, and stays what it is.
+ *
  * The order after a fallback matters. To write good first would end the count, and the next boot would try the bad
  * one again; to undeploy first would lose what is to be remembered.
  */
@@ -35,7 +37,8 @@ export const tries = 3;
 export function trialStep(seen: TrialObservation): { state: TrialState; action: TrialAction | null } {
   switch (seen.boot.kind) {
     case "unmanaged":
-      return { state: "unmanaged", action: seen.verdict ? null : "judge" };
+    case "chosen":
+      return { state: seen.boot.kind, action: seen.verdict ? null : "judge" };
     case "good":
       return goodStep(seen);
     case "trial":
@@ -89,5 +92,5 @@ export function describeTrial(seen: TrialObservation): Trial {
 
 /** True while a change of what boots next would disturb the trial. */
 export function isOnTrial(state: TrialState): boolean {
-  return state !== "good" && state !== "settled" && state !== "unmanaged";
+  return state !== "good" && state !== "chosen" && state !== "settled" && state !== "unmanaged";
 }

@@ -9,7 +9,7 @@ import { answersTo, branchOf } from "./names.ts";
 import type { Branch } from "./ostree.ts";
 import { bootedOf, type Candidate, planDeploy } from "./plan.ts";
 import type { Ports } from "./ports.ts";
-import { guessedNeed, type Need, needOf, needToLook, shortage, shownBytes } from "./storage.ts";
+import { guessedNeed, type Need, needOf, needToLayOut, needToLook, shortage, shownBytes } from "./storage.ts";
 import {
   deploymentDirectory,
   isComplete,
@@ -67,6 +67,15 @@ export async function proveFit(ports: Ports, sysroot: Sysroot, candidate: Candid
   const need = await needFor(ports, sysroot, candidate);
   await proveRoom(ports, need);
   return need;
+}
+
+/**
+ * Proves that one more deployment of `checksum`, which is on this host, fits: its directories, for its files are links
+ * and its kernel is there. Errors: NO_SPACE.
+ */
+export async function proveLayout(ports: Ports, checksum: string): Promise<void> {
+  const commit = await readCommit(repositoryOf(ports.paths.sysroot), checksum);
+  await proveRoom(ports, commit?.sizes ? needOf(commit.sizes, () => false, 0) : needToLayOut);
 }
 
 /** Errors: NO_SPACE. */

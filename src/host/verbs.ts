@@ -21,7 +21,7 @@ import {
 } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
-import { lookForUpdate, namedTree, newestOf, proveFit, rememberUpdate } from "./update.ts";
+import { lookForUpdate, namedTree, newestOf, proveFit, proveLayout, rememberUpdate } from "./update.ts";
 
 export type Outcome = Omit<OperationResult, "deployment">;
 
@@ -90,7 +90,9 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
   },
   async kargs(ports, request, progress, signal) {
     const { observed } = await observe(ports);
-    return carryOut(ports, planKernelArguments(observed, request), progress, signal);
+    const plan = planKernelArguments(observed, request);
+    for (const step of plan.steps) if (step.do === "stage") await proveLayout(ports, step.change.checksum);
+    return carryOut(ports, plan, progress, signal);
   },
   async pin(ports, request, progress, signal) {
     const { observed } = await observe(ports);
