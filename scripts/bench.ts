@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BenchContext } from "../bench/harness.ts";
 import { benches, writePage, writeResult } from "../bench/page.ts";
+import { usingCache } from "../src/compose/cache-use.ts";
 import { type ComposeResult, composeTree } from "../src/compose/compose.ts";
 import { openToolbox } from "../src/compose/toolbox.ts";
 import { asAtollError, exitCodes } from "../src/errors.ts";
@@ -48,9 +49,15 @@ export async function runBench(names: readonly string[], signal: AbortSignal): P
   return failed === 0 ? exitCodes.done : exitCodes.failed;
 }
 
-async function inScratch(signal: AbortSignal, work: (context: BenchContext) => Promise<void>): Promise<void> {
+type Work = (context: BenchContext) => Promise<void>;
+
+/** The scratch folder is in the cache: whoever prunes that waits. */
+async function inScratch(signal: AbortSignal, work: Work): Promise<void> {
   const cache = cacheDirectory();
-  await mkdir(cache, { recursive: true });
+  await usingCache({ cache, progress: printed, signal }, () => inScratchOf(cache, signal, work));
+}
+
+async function inScratchOf(cache: string, signal: AbortSignal, work: Work): Promise<void> {
   const scratch = await mkdtemp(join(cache, "bench-"));
   const state = join(scratch, "state");
   // Whatever asks for the state directory is to find this run's own.

@@ -1,5 +1,6 @@
 import packageFile from "../../package.json" with { type: "json" };
 import type { CliOptions } from "./cli.ts";
+import { cacheCommand } from "./commands/cache.ts";
 import { addCompletion, hostCompletions } from "./commands/completion.ts";
 import { composeCommand } from "./commands/compose.ts";
 import { hostCommand } from "./commands/host.ts";
@@ -19,6 +20,7 @@ export const wholeProgram: CliOptions = {
     program.addCommand(labCommand(context));
     program.addCommand(composeCommand(context));
     program.addCommand(imageCommand(context));
+    program.addCommand(cacheCommand(context));
     program.addCommand(statusCommand(context));
     program.addCommand(upgradeCommand(context));
     program.addCommand(rollbackCommand(context));

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AtollError } from "../errors.ts";
+import { AtollError, asAtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
 import type { Progress } from "../progress.ts";
 import { openBase, treesPath } from "./base.ts";
+import { usingCache } from "./cache-use.ts";
 import { hashInputs } from "./inputs.ts";
 import { type Lock, writeLock } from "./lock.ts";
 import { commitMetadata, type TreeName } from "./metadata.ts";
+import { tidyCache } from "./prune.ts";
 import { openRepository, type Release, type Repository, readMetadata, readReleases } from "./repository.ts";
 import { type LockState, settleLock } from "./settle-lock.ts";
 import type { ShapePlan } from "./shape.ts";
@@ -60,6 +62,24 @@ export interface ComposeResult {
  * COMMAND_FAILED, INTERRUPTED. After any of them the repository is as it was.
  */
 export async function composeTree(given: ComposeOptions): Promise<ComposeResult> {
+  const result = await usingCache(given, () => compose(given));
+  return { ...result, notes: [...result.notes, ...(await tidied(given))] };
+}
+
+/** Tidies the cache at the end: what was composed stands, whatever comes of that. */
+async function tidied({ cache, progress, signal }: ComposeOptions): Promise<string[]> {
+  try {
+    const removed = await tidyCache({ cache, progress, ...(signal && { signal }) });
+    if (removed.length === 0) return [];
+    const megabytes = Math.ceil(removed.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6);
+    const names = removed.map(({ name }) => name).join(", ");
+    return [`removed from the cache, as nothing has used it for long: ${names} (${megabytes} MB)`];
+  } catch (error) {
+    return [`the cache could not be tidied: ${asAtollError(error).message}`];
+  }
+}
+
+async function compose(given: ComposeOptions): Promise<ComposeResult> {
   const toolbox = withBinds(given.toolbox, [given.cache, given.state]);
   const options = { ...given, toolbox };
   const { progress, signal } = options;

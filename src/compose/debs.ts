@@ -6,6 +6,7 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { AtollError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
+import { markUsed } from "./cache-use.ts";
 import type { Lock, LockedPackage } from "./lock.ts";
 import type { Treefile } from "./treefile.ts";
 
@@ -31,7 +32,9 @@ export async function fetchDebs(lock: Lock, treefile: Treefile, options: FetchOp
   await mkdir(join(options.cache, "debs"), { recursive: true });
   const missing: LockedPackage[] = [];
   for (const locked of lock.packages) {
-    if (!(await isComplete(debPath(options.cache, locked), locked.size))) missing.push(locked);
+    const file = debPath(options.cache, locked);
+    if (await isComplete(file, locked.size)) await markUsed(file);
+    else missing.push(locked);
   }
   if (missing.length === 0) return;
   options.progress.step("fetching packages");

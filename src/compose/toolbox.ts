@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { access, mkdir, realpath, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { AtollError } from "../errors.ts";
+import { AtollError, hasCode } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
 import { projectRoot, stateDirectory } from "../paths.ts";
 import { type RunOptions, type RunResult, run } from "../process.ts";
 import type { Progress } from "../progress.ts";
+import { markUsed, usingCache } from "./cache-use.ts";
 
 type Argv = readonly [string, ...string[]];
 
@@ -83,20 +84,22 @@ const packages: readonly string[] = [
  */
 export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
   const rootless = process.getuid?.() !== 0;
-  const root = join(options.cache, `toolbox-${toolboxKey()}`);
+  const root = toolboxPath(options.cache);
   if (rootless) await checkNamespaces(options.signal);
   if (!(await exists(root))) {
     options.progress.step("making the toolbox");
-    await mkdir(options.cache, { recursive: true });
     const lock = {
       step: "waiting for the toolbox",
       onWait: () => options.progress.detail("another atoll makes it; waiting"),
       ...(options.signal && { signal: options.signal }),
     };
-    await withExclusive(`${root}.lock`, lock, async () => {
-      if (!(await exists(root))) await makeToolbox(root, rootless, options);
-    });
+    await usingCache(options, () =>
+      withExclusive(`${root}.lock`, lock, async () => {
+        if (!(await exists(root))) await makeToolbox(root, rootless, options);
+      }),
+    );
   }
+  await markUsed(`${root}.lock`);
   await mkdir(stateDirectory(), { recursive: true });
   const home = {
     root,
@@ -129,12 +132,26 @@ export function withBinds(toolbox: Toolbox, binds: readonly string[]): Toolbox {
   };
 }
 
-/** Names the toolbox: another suite or list of packages is another toolbox, and the old one stays as it is. */
-function toolboxKey(): string {
-  return createHash("sha256")
+/** Where the toolbox of this Atoll is. Another suite or list of packages is another one, and the old one stays as it is. */
+export function toolboxPath(cache: string): string {
+  const key = createHash("sha256")
     .update(JSON.stringify([1, suite, mirror, packages]))
-    .digest("hex")
-    .slice(0, 12);
+    .digest("hex");
+  return join(cache, `toolbox-${key.slice(0, 12)}`);
+}
+
+/**
+ * Runs a program of this computer that looks at files of the cache or removes them. What the toolbox made for an account
+ * that is not root may belong to subordinate ids: where the account itself may not, it is tried as those. Errors: as `run`.
+ */
+export async function runAsOwner(argv: Argv, options: RunOptions): Promise<RunResult> {
+  if (process.getuid?.() === 0) return run(argv, options);
+  try {
+    return await run(argv, { ...options, accept: [0] });
+  } catch (error) {
+    if (!hasCode(error, "COMMAND_FAILED")) throw error;
+    return run([...namespace(true), ...argv], { shownAs: argv, ...options });
+  }
 }
 
 async function makeToolbox(root: string, rootless: boolean, options: ToolboxOptions): Promise<void> {

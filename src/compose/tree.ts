@@ -7,6 +7,7 @@ import { AtollError, type ErrorCode, errorTable } from "../errors.ts";
 import { projectRoot } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { treesPath } from "./base.ts";
+import { markUsed } from "./cache-use.ts";
 import { buildInitramfs } from "./initramfs.ts";
 import { hashPath } from "./inputs.ts";
 import type { ShapePlan } from "./shape.ts";
@@ -120,6 +121,7 @@ async function placeInitramfs(
     await buildInitramfs({ root, kernelVersion, output, toolbox, modules, ...(signal && { signal }) });
     await rename(output, kept);
   }
+  await markUsed(kept);
   const placed = join(root, "usr/lib/modules", kernelVersion, "initramfs.img");
   await copyFile(kept, placed);
   await chmod(placed, 0o644);

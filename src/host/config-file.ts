@@ -2,9 +2,10 @@
 import { type Static, Type } from "typebox";
 import Value from "typebox/value";
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { durationPattern } from "../duration.ts";
 import { AtollError } from "../errors.ts";
 
-const duration = Type.String({ pattern: "^[0-9]+(s|min|h|d)$" });
+const duration = Type.String({ pattern: durationPattern });
 const percent = Type.Number({ minimum: 0, maximum: 50 });
 const closed = { additionalProperties: false };
 

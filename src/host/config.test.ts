@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { parseDuration } from "../duration.ts";
 import { AtollError } from "../errors.ts";
-import { parseDuration, readConfig } from "./config.ts";
+import { readConfig } from "./config.ts";
 import { parseConfig } from "./config-file.ts";
 
 test("durations in the units that are documented", () => {

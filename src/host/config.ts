@@ -3,6 +3,7 @@
  * Every key has a default; an unknown key is an error, with its line and column.
  */
 import { readFile } from "node:fs/promises";
+import { parseDuration } from "../duration.ts";
 import { isSystemError } from "../errors.ts";
 import type { ConfigFile } from "./config-file.ts";
 
@@ -40,13 +41,6 @@ export async function readConfig(files: {
 }): Promise<HostConfig> {
   const vendor = await readFileOf(files.vendor);
   return withDefaults(vendor, await readFileOf(files.owner));
-}
-
-/** `90s`, `5min`, `6h`, `1d` in milliseconds. */
-export function parseDuration(text: string): number {
-  const [, count = "0", unit = "s"] = /^(\d+)(s|min|h|d)$/.exec(text) ?? [];
-  const seconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };
-  return Number(count) * (seconds[unit] ?? 1) * 1000;
 }
 
 function withDefaults(vendor: ConfigFile, owner: ConfigFile): HostConfig {

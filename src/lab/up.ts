@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { markUsed, usingCache } from "../compose/cache-use.ts";
 import { type ComposeResult, composeTree } from "../compose/compose.ts";
 import { buildImage } from "../compose/image.ts";
 import { openToolbox } from "../compose/toolbox.ts";
@@ -99,7 +100,8 @@ async function bringUp(options: UpOptions, undo: (() => Promise<unknown>)[]): Pr
   if (options.names.some((name) => !known.get(name)?.running)) await sayHowMachinesRun(options, tools);
   for (const name of options.names) {
     const before = known.get(name);
-    if (!before) await create(options, tools, composed, origin, name);
+    // The image must not go before the machine has it.
+    if (!before) await usingCache(options, () => create(options, tools, composed, origin, name));
     if (!before?.running) {
       progress.step(`starting ${name}`);
       await startMachine(tools, name);
@@ -197,7 +199,10 @@ async function findImage(
   const output = join(options.cache, "images", `${key}.qcow2`);
   await mkdir(join(options.cache, "images"), { recursive: true });
   return withExclusive(`${output}.lock`, { step: "waiting for the disk image", signal }, async () => {
-    if (await exists(output)) return output;
+    if (await exists(output)) {
+      await markUsed(output);
+      return output;
+    }
     await buildImage({
       ...{ repo: composed.repository, ref: composed.ref, commit: composed.checksum },
       ...{ output, format: "qcow2", kernelArguments: composed.kernelArguments, remoteUrl: origin.remoteUrl },
