@@ -1,6 +1,7 @@
 /** What was decided, and why, in words and in codes that programs can go by. */
 import { type Board, isLeaving, type Machine, placeOf, put, take, type Unit } from "./board.ts";
 import { absentTarget, type Obstacle, obstacle } from "./filter.ts";
+import { compareText } from "./order.ts";
 import { scorer } from "./score.ts";
 import { describe, scored } from "./sentences.ts";
 
@@ -110,15 +111,18 @@ function waitingReason(board: Board, unit: Unit): Pick<Waiting, "reason" | "sent
   if (board.machines.length === 0) return { reason: "no-machines", sentence: "no machine is there" };
   const apart = !board.machines.some((machine) => [...unit.targets].every(({ on }) => on.has(machine)));
   if (unit.targets.size > 1 && apart && placeOf(unit) === null) {
-    const places = [...unit.targets].map(
-      (one) => `${one.name} (on ${[...one.on].map(({ id }) => id).join(", ")})`,
-    );
+    const places = [...unit.targets].map((target) => `${target.name} (on ${placesText(target)})`);
     return {
       reason: "targets-apart",
       sentence: `it is to be where all of these are, which are apart: ${places.join(", ")}`,
     };
   }
   return { reason: "no-machine-fits", sentence: "no machine can take it" };
+}
+
+function placesText({ on }: Unit): string {
+  const ids = [...on].map(({ id }) => id).toSorted(compareText);
+  return ids.length > shownMachines ? `${ids.length} machines` : ids.join(" and ");
 }
 
 /** The names of a circle that `unit` is part of, or leads into, its first one again at the end. */
