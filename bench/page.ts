@@ -7,11 +7,12 @@ import { command } from "./command.ts";
 import { compose } from "./compose.ts";
 import type { Bench } from "./harness.ts";
 import { recovery } from "./recovery.ts";
+import { scheduling } from "./schedule.ts";
 import { sizes } from "./sizes.ts";
 import { updates } from "./updates.ts";
 
 /** All benches, in the order in which they run and are shown. */
-export const benches: readonly Bench[] = [compose, sizes, updates, boot, recovery, command];
+export const benches: readonly Bench[] = [compose, sizes, updates, boot, recovery, command, scheduling];
 
 /** The page that shows all figures: words by hand, and between marks the tables. */
 export const pagePath: string = join(projectRoot, "docs", "benchmarks.md");
