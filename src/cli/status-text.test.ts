@@ -78,6 +78,18 @@ test("a host on trial says which try this is", () => {
   assert.match(statusText(sampleStatus({ trial, verdict: null }), view, now), /on trial \(try 2 of 3\)/);
 });
 
+test("an update says how much it takes, or that nobody knows", () => {
+  const update = {
+    ...{ checksum: "new0", version: "20261122.2", timestamp: "2026-11-22T15:00:00Z", packages: null },
+    ...{ origin: "atoll:atoll/x86_64/stable", refusal: null, checkedAt: "2026-11-22T15:00:00Z" },
+    signature: sampleDeployment().signature,
+  };
+  const shown = (size: number | null): string =>
+    statusText(sampleStatus({ update: { ...update, size } }), view, now);
+  assert.match(shown(5 * 1024 * 1024), /update +20261122\.2, .*, 5\.0 MiB/);
+  assert.match(shown(null), /update +20261122\.2, .*, size unknown/);
+});
+
 test("package differences in one line, with a few names", () => {
   const change = (name: string) => ({ name, arch: "amd64", from: "1", to: "2" });
   assert.equal(

@@ -153,8 +153,8 @@ function updateLines(update: UpdateAvailable, view: View): string[] {
   const facts = [
     update.version ?? update.checksum.slice(0, 12),
     localTime(update.timestamp),
-    update.size === null ? "" : size(update.size),
-  ].filter((fact) => fact !== "");
+    update.size === null ? "size unknown" : size(update.size),
+  ];
   const lines = labelled("update", facts.join(", "), view, "strong");
   const indent = " ".repeat(nameColumns + 2);
   if (update.packages) lines.push(wrap(packageSummary(update.packages), view.columns, indent));

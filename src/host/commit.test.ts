@@ -59,3 +59,22 @@ test("it is found by its checksum, with its parent", async () => {
     await rm(root, { recursive: true });
   }
 });
+
+test("a commit without a list of sizes, or with an empty one, tells none", async () => {
+  const root = await mkdtemp(join(tmpdir(), "atoll-commit-"));
+  const sizesOf = async (sizes?: Buffer[]) => {
+    await writeTree({ root, run: root, running: root }, { version: "3", ...(sizes && { sizes }) });
+    return (await readCommit(join(root, "ostree/repo"), checksumOf("3")))?.sizes;
+  };
+  try {
+    assert.equal(await sizesOf(), null);
+    assert.equal(await sizesOf([]), null);
+    const checksum = "ab".repeat(32);
+    const one = await sizesOf([Buffer.from(`${checksum}050701`, "hex")]);
+    assert.deepEqual(one, [{ checksum, fetched: 5, unpacked: 7, kind: "file" }]);
+    const old = await sizesOf([Buffer.from(`${checksum}0507`, "hex")]);
+    assert.equal(old?.[0]?.kind, "other", "before libostree 2020.1 it does not say the kind");
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});

@@ -25,6 +25,7 @@ export interface Commit {
   readonly treeId: string | null;
   /** Null when the commit does not say. */
   readonly packages: readonly PackageVersion[] | null;
+  /** Null when the commit does not say. */
   readonly sizes: readonly SizedObject[] | null;
 }
 
@@ -100,7 +101,9 @@ function isPackageVersion(value: unknown): value is PackageVersion {
 /** `ostree.sizes` is `aay`; each item: 32 bytes of checksum, two variable-length sizes, since 2020.1 the kind of object. */
 function sizesOf(value: GValue | undefined): readonly SizedObject[] | null {
   if (!Array.isArray(value)) return null;
-  return value.filter((item) => Buffer.isBuffer(item)).map(sizedObject);
+  const items = value.filter((item) => Buffer.isBuffer(item));
+  // No tree has no objects: an empty list tells nothing.
+  return items.length === 0 ? null : items.map(sizedObject);
 }
 
 const objectKinds: Readonly<Record<number, SizedObject["kind"]>> = { 1: "file", 2: "dirtree", 3: "dirmeta" };

@@ -1,12 +1,12 @@
-import { readdir, stat, statfs } from "node:fs/promises";
+import { lstat, readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import type { FileSystem } from "./storage.ts";
+import type { FileSystem, Usage } from "./storage.ts";
 
 /** File systems and what lies on them. */
 export interface Disk {
   fileSystem(path: string): Promise<FileSystem>;
-  /** Bytes on disk and inodes of everything under `path` on its own file system. */
-  usage(path: string): Promise<{ readonly bytes: number; readonly inodes: number }>;
+  /** Of everything under the folder `path` on its own file system. */
+  usage(path: string): Promise<Usage>;
 }
 
 export function localDisk(): Disk {
@@ -28,18 +28,19 @@ export function localDisk(): Disk {
   };
 }
 
-async function walk(path: string, device: number): Promise<{ bytes: number; inodes: number }> {
-  const total = { bytes: 0, inodes: 0 };
-  for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
-    const child = join(path, entry.name);
-    const file = await stat(child).catch(() => null);
-    if (entry.isSymbolicLink() || file?.dev !== device) continue;
+async function walk(path: string, device: number): Promise<Usage> {
+  const total = { bytes: 0, inodes: 0, directories: 0 };
+  for (const name of await readdir(path).catch(() => [])) {
+    const child = join(path, name);
+    const file = await lstat(child).catch(() => null);
+    if (file?.dev !== device) continue;
     total.inodes += 1;
     total.bytes += file.blocks * 512;
-    if (!entry.isDirectory()) continue;
+    if (!file.isDirectory()) continue;
     const inside = await walk(child, device);
     total.bytes += inside.bytes;
     total.inodes += inside.inodes;
+    total.directories += inside.directories + 1;
   }
   return total;
 }

@@ -363,7 +363,7 @@ function fakePorts(
     containers: { health: async () => new Map() },
     disk: {
       fileSystem: async (path) => ({ ...emptyDisk, path }),
-      usage: async () => ({ bytes: 4e8, inodes: 1e4 }),
+      usage: async () => ({ bytes: 4e8, inodes: 1e4, directories: 1e3 }),
     },
     clock: {
       now,

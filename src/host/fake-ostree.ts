@@ -8,6 +8,8 @@ export interface FakeTree {
   readonly version: string;
   readonly packages?: readonly { readonly name: string; readonly version: string; readonly arch: string }[];
   readonly parent?: string;
+  /** Items of `ostree.sizes`; the commit says nothing of sizes when absent. */
+  readonly sizes?: readonly Buffer[];
 }
 
 export function checksumOf(version: string): string {
@@ -74,9 +76,9 @@ function list(items: readonly Buffer[], align: number): Buffer {
 const string = (text: string): Part => ({ bytes: Buffer.from(`${text}\0`), align: 1, fixed: false });
 const bytesPart = (bytes: Buffer, align = 1): Part => ({ bytes, align, fixed: false });
 
-type Simple = string | readonly string[] | { readonly name: string };
+type Simple = string | readonly string[] | { readonly name: string } | { readonly items: readonly Buffer[] };
 
-/** `a{sv}` of strings, lists of strings and dictionaries of strings. */
+/** `a{sv}` of strings, lists of strings, dictionaries of strings and lists of bytes. */
 function dictionary(entries: Readonly<Record<string, Simple>>): Buffer {
   const items = Object.entries(entries).map(([key, value]) => {
     const [bytes, type] = serialize(value);
@@ -87,6 +89,7 @@ function dictionary(entries: Readonly<Record<string, Simple>>): Buffer {
 
 function serialize(value: Simple): [Buffer, string] {
   if (typeof value === "string") return [Buffer.from(`${value}\0`), "s"];
+  if ("items" in value) return [list(value.items, 1), "aay"];
   if (!("name" in value))
     return [
       list(
@@ -98,13 +101,14 @@ function serialize(value: Simple): [Buffer, string] {
   return [dictionary({ name: value.name }), "a{sv}"];
 }
 
-function commitFile({ version, packages, parent }: FakeTree): Buffer {
+function commitFile({ version, packages, parent, sizes }: FakeTree): Buffer {
   const time = Buffer.alloc(8);
   time.writeBigUInt64BE(1_700_000_000n);
   const metadata = dictionary({
     version,
     "atoll.tree-id": treeIdOf(version),
     ...(packages ? { "atoll.packages": JSON.stringify(packages) } : {}),
+    ...(sizes ? { "ostree.sizes": { items: sizes } } : {}),
   });
   return tuple([
     bytesPart(metadata, 8),

@@ -291,6 +291,36 @@ test("an older tree is refused unless asked for, and nothing to do is said so", 
     assert.equal(none.result?.changed, false);
   }));
 
+test("an update that does not tell its size: said so, and refused where it might not fit", () =>
+  withMachine(async (machine) => {
+    const sizes = [Buffer.from(`${"ab".repeat(32)}050701`, "hex")];
+    machine.newest = { version: "1.1.1", sizes };
+    const told = await ask(hostOf(machine), "upgrade", { mode: "check" });
+    assert.equal(told.result?.summary, "1.1.1 is there, and needs 4.1 kB on this disk");
+    machine.newest = { version: "1.1" };
+    const { ports } = machine;
+    const hostWith = async (available: number): Promise<Host> => {
+      const disk = {
+        ...ports.disk,
+        fileSystem: async (path: string) => ({ ...(await ports.disk.fileSystem(path)), available }),
+      };
+      const operations = openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker });
+      const host = openHost({ ...ports, disk }, operations);
+      await host.settle(signal);
+      return host;
+    };
+    // What runs takes 400 MB; a twentieth of the 4 GB is to stay free.
+    const narrow = await ask(await hostWith(6.3e8), "upgrade", { mode: "check" });
+    assert.equal(narrow.result?.update?.size, null);
+    assert.equal(narrow.result?.summary, "1.1 is there, and does not tell how much space it needs");
+    assert.equal(narrow.result?.update?.refusal?.code, "NO_SPACE");
+    const refused = await ask(await hostWith(6.3e8), "upgrade", {});
+    assert.match(refused.error?.message ?? "", /needs up to 445 MB \(guessed from what runs/);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    const wide = await ask(await hostWith(6.6e8), "upgrade", {});
+    assert.equal(wide.state, "done", wide.error?.message);
+  }));
+
 test("while a boot is on trial, and while another operation runs, changes wait", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "1.1" };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type FileSystem, lacks, needOf, shortage, shownBytes } from "./storage.ts";
+import { type FileSystem, guessedNeed, lacks, needOf, shortage, shownBytes } from "./storage.ts";
 
 const root: FileSystem = { path: "/", device: 1, size: 1e9, available: 5e8, inodes: 1000, inodesFree: 500 };
 const boot: FileSystem = { ...root, path: "/boot", device: 2, size: 1e8, available: 5e7 };
@@ -42,11 +42,29 @@ test("only what is missing counts, in whole blocks, and every directory twice", 
   assert.deepEqual(
     needOf(objects, ({ checksum }) => checksum !== "b", 7),
     {
+      guessed: false,
       bytes: 8192 + 4096 + 2 * 4096,
       inodes: 2 + 2,
       bootBytes: 7,
     },
   );
+});
+
+test("an object that does not say its kind may be a directory", () => {
+  const object = { checksum: "a", fetched: 1, unpacked: 1, kind: "other" } as const;
+  assert.equal(needOf([object], () => true, 0).inodes, 3);
+});
+
+test("a tree that does not tell its sizes is taken to share nothing with what runs, and to be larger", () => {
+  const usage = { bytes: 1e8, inodes: 1000, directories: 100 };
+  assert.deepEqual(guessedNeed(usage, 7, false), {
+    guessed: true,
+    bytes: Math.ceil((1e8 + 100 * 4096) * 1.1),
+    inodes: Math.ceil(1100 * 1.1),
+    bootBytes: 7,
+  });
+  const here = guessedNeed(usage, 7, true);
+  assert.deepEqual([here.bytes, here.inodes], [Math.ceil(409_600 * 1.1), 111], "only directories are made");
 });
 
 test("more need never fits better", () => {

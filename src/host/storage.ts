@@ -12,11 +12,25 @@ export interface FileSystem {
   readonly inodesFree: number;
 }
 
-export interface Need {
+/** What files and folders take on a disk. */
+export interface Usage {
+  readonly bytes: number;
+  readonly inodes: number;
+  /** How many of the inodes are directories. */
+  readonly directories: number;
+}
+
+/** Room for a change. */
+interface Room {
   readonly bytes: number;
   readonly inodes: number;
   /** Kernel and initramfs, should they be new. */
   readonly bootBytes: number;
+}
+
+export interface Need extends Room {
+  /** True where nothing tells: what it can be at the most, as far as one can guess. */
+  readonly guessed: boolean;
 }
 
 /** What must stay free, as a part of the whole file system. */
@@ -26,7 +40,7 @@ export interface Reserve {
 }
 
 /** Only to look: a commit, its signatures, and what libostree writes meanwhile. */
-export const needToLook: Need = { bytes: 1_000_000, inodes: 16, bootBytes: 0 };
+export const needToLook: Need = { guessed: false, bytes: 1_000_000, inodes: 16, bootBytes: 0 };
 
 /** To lay out one more deployment of a tree that is here but does not say its sizes: a guess, on the safe side. */
 export const needToLayOut: Need = { bytes: 80_000_000, inodes: 20_000, bootBytes: 0 };
@@ -37,6 +51,7 @@ const directoryBytes = 4096;
 /**
  * What a tree takes on this host, from its `ostree.sizes` and what is there already. A dirtree stands for one
  * directory, but equal ones are stored once; twice their number is more than any tree has had (measured: 1.2 times).
+ * What does not say its kind (libostree before 2020.1) may be a directory.
  */
 export function needOf(
   objects: readonly SizedObject[],
@@ -44,21 +59,35 @@ export function needOf(
   boot: number,
 ): Need {
   const fetched = objects.filter((object) => missing(object));
-  const directories = objects.filter((object) => object.kind === "dirtree").length * 2;
+  const directories = objects.filter(({ kind }) => kind === "dirtree" || kind === "other").length * 2;
   const blocks = fetched.reduce(
     (sum, object) => sum + Math.ceil(object.unpacked / directoryBytes) * directoryBytes,
     0,
   );
   return {
+    guessed: false,
     bytes: blocks + directories * directoryBytes,
     inodes: fetched.length + directories,
     bootBytes: boot,
   };
 }
 
-/** A tree that does not say: taken to share nothing with `booted`, and to be a tenth larger. */
-export function guessedNeed(booted: { readonly bytes: number; readonly inodes: number }, boot: number): Need {
-  return { bytes: Math.ceil(booted.bytes * 1.1), inodes: Math.ceil(booted.inodes * 1.1), bootBytes: boot };
+/**
+ * A tree that does not say: taken to share nothing with what runs, whose /usr takes `booted`, and to be a tenth larger.
+ * Each of its directories is one in the repository and one in the deployment. Where all of it is on this host already
+ * (`complete`), only the deployment's are made.
+ */
+export function guessedNeed(booted: Usage, boot: number, complete: boolean): Need {
+  const { bytes, inodes, directories } = booted;
+  const made = complete
+    ? { bytes: directories * directoryBytes, inodes: directories }
+    : { bytes: bytes + directories * directoryBytes, inodes: inodes + directories };
+  return {
+    guessed: true,
+    bytes: Math.ceil(made.bytes * 1.1),
+    inodes: Math.ceil(made.inodes * 1.1),
+    bootBytes: boot,
+  };
 }
 
 export interface Shortage {
@@ -72,7 +101,7 @@ export interface Shortage {
 }
 
 /** The first thing that `need` lacks, or null when it fits and leaves the reserve. */
-export function shortage(need: Need, root: FileSystem, boot: FileSystem, reserve: Reserve): Shortage | null {
+export function shortage(need: Room, root: FileSystem, boot: FileSystem, reserve: Reserve): Shortage | null {
   const together = root.device === boot.device;
   const onRoot = need.bytes + (together ? need.bootBytes : 0);
   return (

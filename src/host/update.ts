@@ -88,19 +88,28 @@ async function proveRoom(ports: Ports, need: Need): Promise<void> {
   const lack = shortage(need, { ...root, path: "/" }, { ...boot, path: "/boot" }, reserve);
   if (lack === null) return;
   const show = lack.what === "space" ? shownBytes : (count: number): string => `${count} inodes`;
+  const needed = show(lack.needed);
   throw new AtollError("NO_SPACE", {
     where: lack.where,
-    needed: show(lack.needed),
+    needed: need.guessed
+      ? `up to ${needed} (guessed from what runs, as the tree does not tell its size)`
+      : needed,
     available: show(lack.available),
     missing: show(lack.missing),
   });
 }
 
-async function needFor(ports: Ports, { deployments }: Sysroot, { commit }: Candidate): Promise<Need> {
+async function needFor(
+  ports: Ports,
+  { deployments }: Sysroot,
+  { commit, complete }: Candidate,
+): Promise<Need> {
   const booted = deploymentDirectory(ports.paths.sysroot, bootedOf(deployments).id);
   // A new kernel is about as large as the running one; both stay in /boot until the old deployment goes.
   const kernel = await kernelBytes(booted);
-  if (commit.sizes === null) return guessedNeed(await ports.disk.usage(join(booted, "usr")), kernel);
+  if (commit.sizes === null) {
+    return guessedNeed(await ports.disk.usage(join(booted, "usr")), kernel, complete);
+  }
   const present = await presentObjects(ports);
   return needOf(commit.sizes, (object) => !present.has(object.checksum + extensionOf(object)), kernel);
 }
@@ -178,7 +187,7 @@ async function describeUpdate(
     timestamp: commit.timestamp,
     origin: `${branch.remote}:${branch.ref}`,
     signature: await ports.ostree.verify(commit.checksum, branch.remote, signal),
-    size: commit.sizes === null ? null : need.bytes,
+    size: need.guessed ? null : need.bytes,
     packages: running?.packages && commit.packages ? diffPackages(running.packages, commit.packages) : null,
     refusal,
     checkedAt: ports.clock.now().toISOString(),

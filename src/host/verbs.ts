@@ -5,7 +5,7 @@ import { diffPackages } from "../packages.ts";
 import type { Progress } from "../progress.ts";
 import { readCommit } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
-import type { HostRequests, HostVerb, OperationResult, PackageDiff } from "./model.ts";
+import type { HostRequests, HostVerb, OperationResult, PackageDiff, UpdateAvailable } from "./model.ts";
 import { branchOf, rebasedOrigin } from "./names.ts";
 import {
   bootedOf,
@@ -18,8 +18,10 @@ import {
   planPin,
   planRollback,
   planUnlock,
+  shownName,
 } from "./plan.ts";
 import type { Ports } from "./ports.ts";
+import { shownBytes } from "./storage.ts";
 import { readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 import { lookForUpdate, namedTree, newestOf, proveFit, proveLayout, rememberUpdate } from "./update.ts";
 
@@ -119,11 +121,15 @@ async function observe(ports: Ports): Promise<{ sysroot: Sysroot; observed: Obse
 
 async function check(ports: Ports, signal: AbortSignal): Promise<Outcome> {
   const update = await lookForUpdate(ports, signal);
-  const summary = update
-    ? `${update.version ?? update.checksum.slice(0, 12)} is there`
-    : "nothing newer is there";
+  const summary = update ? `${shownName(update)} is there, ${shownNeed(update)}` : "nothing newer is there";
   const packages = update?.packages ?? null;
   return { changed: update !== null, summary, update, packages, conflicts: [], reboot: "not-needed" };
+}
+
+function shownNeed({ size }: UpdateAvailable): string {
+  return size === null
+    ? "and does not tell how much space it needs"
+    : `and needs ${shownBytes(size)} on this disk`;
 }
 
 async function deploy(
