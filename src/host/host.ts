@@ -159,7 +159,9 @@ async function begin<Verb extends HostVerb>(
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
       const stays = outcome.reboot === "not-needed";
-      const deployment = stays ? null : await nextDeployment(ports, signatures, signal);
+      // What is done is told, also to who asked meanwhile to stop.
+      const told = new AbortController().signal;
+      const deployment = stays ? null : await nextDeployment(ports, signatures, told);
       if (outcome.reboot === "started") progress.step("rebooting");
       return { ...outcome, deployment };
     } catch (error) {

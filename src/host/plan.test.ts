@@ -41,7 +41,7 @@ test("rollback with something staged drops it and goes back all the same", () =>
   const plan = planRollback(observed(staged, booted, previous), false);
   assert.deepEqual(
     plan.steps.map((step) => step.do),
-    ["undeploy", "forget-change", "save-baseline", "set-default", "record"],
+    ["save-baseline", "undeploy", "forget-change", "set-default", "record"],
   );
   assert.equal(plan.summary, "1.7 boots next");
 });

@@ -197,9 +197,9 @@ export function planRollback({ deployments }: Observed, reboot: boolean): Plan {
   const about = { checksum: target.checksum, version: target.version, kernelArguments: null };
   return {
     steps: [
+      { do: "save-baseline" },
       ...(staged ? [{ do: "undeploy", id: staged.id } as const] : []),
       { do: "forget-change" },
-      { do: "save-baseline" },
       { do: "set-default", id: target.id },
       {
         do: "record",

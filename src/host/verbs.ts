@@ -157,6 +157,7 @@ async function carryOut(ports: Ports, plan: Plan, progress: Progress, signal: Ab
     update: null,
     packages: null,
     conflicts: plan.reboot === "not-needed" ? [] : await stagedConflicts(ports),
-    reboot: plan.reboot,
+    // Who asked to stop when it was too late for that does not want to see the machine go down.
+    reboot: plan.reboot === "started" && signal.aborted ? "needed" : plan.reboot,
   };
 }
