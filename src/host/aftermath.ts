@@ -6,7 +6,7 @@ import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
 import { findBad, type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
-import type { Intent } from "./store.ts";
+import type { Intent, Marker } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";
 
@@ -60,15 +60,20 @@ async function recordBoot(ports: Ports): Promise<void> {
   );
 }
 
-/** An operation that a power cut or a crash ended: said in the history, its leavings deleted. */
-export async function clearInterruption(ports: Ports, signal: AbortSignal): Promise<void> {
-  const marker = await ports.store.marker.read();
+/** An operation that a power cut or a crash ended, by its `marker`: said in the history, its leavings deleted. */
+export async function clearInterruption(
+  ports: Ports,
+  marker: Marker | null,
+  signal: AbortSignal,
+): Promise<void> {
   if (marker === null) return;
   const summary = `${marker.verb}, begun ${marker.startedAt}, was interrupted; what it left is deleted`;
   // Until this has worked a commit may lie there without its files, which a later deployment would take for whole.
   await ports.ostree.cleanup(signal);
   await ports.store.history.add(entry(ports.clock, "interrupted", summary));
-  await ports.store.marker.clear();
+  // Where this took more than one try, another operation may have marked itself since.
+  const { store } = ports;
+  if ((await store.marker.read())?.id === marker.id) await store.marker.clear();
 }
 
 /**

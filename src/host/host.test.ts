@@ -220,6 +220,59 @@ test("what an interruption left is tried again until it is deleted, and said to 
     assert.equal(await marker.read(), null);
   }));
 
+test("an operation that waits for the verdict leaves the marker of the interrupted one alone", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const { marker } = ports.store;
+    await marker.write({ id: "1", verb: "deploy", startedAt: "2026-11-22T15:00:00Z" });
+    const host = hostOf(machine);
+    machine.newest = { version: "1.1" };
+    const { id } = await host.begin("upgrade", {});
+    assert.equal((await marker.read())?.verb, "deploy");
+    await host.settle(signal);
+    for await (const _ of host.operations.events(id, signal)) {
+      // Until it ends.
+    }
+    assert.equal(host.operations.get(id).state, "done");
+    const told = machine.history.filter(({ kind }) => kind === "interrupted");
+    assert.match(told[0]?.summary ?? "", /^deploy, begun 2026-11-22T15:00:00Z, was interrupted/);
+    assert.equal(told.length, 1);
+    assert.equal(await marker.read(), null);
+  }));
+
+test("an interruption that is put right late is told, and leaves the marker of what runs by then alone", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const { marker } = ports.store;
+    await marker.write({ id: "1", verb: "deploy", startedAt: "2026-11-22T15:00:00Z" });
+    let tries = 0;
+    const ostree = {
+      ...ports.ostree,
+      async cleanup() {
+        tries += 1;
+        if (tries === 1) throw new AtollError("INTERRUPTED", { step: "the test" });
+        await marker.write({ id: "2", verb: "upgrade", startedAt: "2026-11-22T15:01:00Z" });
+      },
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker };
+    await openHost({ ...ports, ostree }, openOperations(parts)).settle(signal);
+    assert.match(machine.history.at(-1)?.summary ?? "", /^deploy, begun/);
+    assert.equal((await marker.read())?.id, "2");
+  }));
+
+test("a marker that cannot be written keeps nobody from cleaning up", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const full = async (): Promise<void> => {
+      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    };
+    const marker = { ...ports.store.marker, write: full, clear: full };
+    const store = { ...ports.store, marker };
+    const operations = openOperations({ clock: ports.clock, log: ports.log, marker });
+    const done = await ask(openHost({ ...ports, store }, operations), "cleanup", {});
+    assert.equal(done.state, "done", done.error?.message);
+  }));
+
 test("an older tree is refused unless asked for, and nothing to do is said so", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "0.9" };

@@ -83,7 +83,7 @@ export function openHost(ports: Ports, operations: Operations): Host {
     begin: (verb, request) =>
       begin({ ports, operations, signatures, settled: settled.promise }, verb, request),
     async settle(signal) {
-      await settle(ports, operations, settled.resolve, signal);
+      await settle(ports, settled.resolve, signal);
       now.recovering = false;
     },
     async watchForUpdates(signal) {
@@ -102,18 +102,14 @@ const settleAgain = 10_000;
 const settleAgainLongest = 600_000;
 
 /** Calls `first` when it was tried once: what cannot be settled must not keep its owner from mending it. */
-async function settle(
-  ports: Ports,
-  operations: Operations,
-  first: () => void,
-  signal: AbortSignal,
-): Promise<void> {
+async function settle(ports: Ports, first: () => void, signal: AbortSignal): Promise<void> {
+  // Once, and before any operation may mark itself.
+  const interrupted = await ports.store.marker.read().catch(() => null);
   for (let wait = settleAgain; ; wait = Math.min(wait * 2, settleAgainLongest)) {
     try {
       await welcomeBoot(ports, signal);
       if (!(await settleTrial(ports, signal))) return;
-      // At a second try one may be under way, whose marker says nothing of an interruption.
-      if (operations.running() === null) await clearInterruption(ports, signal);
+      await clearInterruption(ports, interrupted, signal);
       await restoreIntent(ports, signal);
       return;
     } catch (thrown) {
@@ -153,9 +149,10 @@ async function begin<Verb extends HostVerb>(
   if (state === "on-trial" || state === "judged-unwell") {
     throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
   }
-  const work: Work = async (progress, signal) => {
+  const work: Work = async (progress, signal, mark) => {
     if (!(await isSettled(settled))) progress.step("waiting until this boot is judged");
     await abortable(settled, signal);
+    await mark();
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
       const stays = outcome.reboot === "not-needed";

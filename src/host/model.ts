@@ -227,7 +227,7 @@ export interface HostStatus {
   readonly bad: readonly BadTree[];
   /** What the next boot will find in /etc changed from both sides; empty when nothing is staged. */
   readonly conflicts: readonly EtcConflict[];
-  /** Until this boot is judged, and what an interruption left is put right. Operations wait for it. */
+  /** Until this boot is judged, and what an interruption left is put right. Operations wait for the first try at it. */
   readonly recovering: boolean;
 }
 
