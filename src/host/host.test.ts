@@ -220,6 +220,24 @@ test("what an interruption left is tried again until it is deleted, and said to 
     assert.equal(await marker.read(), null);
   }));
 
+test("only an operation that has to wait for the verdict says that it waits", () =>
+  withMachine(async (machine) => {
+    const steps = async (settle: "before" | "after"): Promise<string[]> => {
+      const host = hostOf(machine);
+      if (settle === "before") await host.settle(signal);
+      const { id } = await host.begin("usroverlay", {});
+      if (settle === "after") await host.settle(signal);
+      const said: string[] = [];
+      for await (const event of host.operations.events(id, signal)) {
+        if (event.type === "step") said.push(event.step);
+      }
+      return said;
+    };
+    const work = "laying a writable layer over /usr";
+    assert.deepEqual(await steps("after"), ["waiting until this boot is judged", work]);
+    assert.deepEqual(await steps("before"), [work]);
+  }));
+
 test("an operation that waits for the verdict leaves the marker of the interrupted one alone", () =>
   withMachine(async (machine) => {
     const { ports } = machine;

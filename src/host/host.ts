@@ -51,12 +51,18 @@ export interface Host {
 interface Now {
   updateProblem: HostStatus["updateProblem"];
   recovering: boolean;
+  /** False: operations wait. */
+  triedToSettle: boolean;
 }
 
 export function openHost(ports: Ports, operations: Operations): Host {
   const signatures = new Map<string, Signature>();
-  const now: Now = { updateProblem: null, recovering: true };
+  const now: Now = { updateProblem: null, recovering: true, triedToSettle: false };
   const settled = Promise.withResolvers<void>();
+  const tried = (): void => {
+    now.triedToSettle = true;
+    settled.resolve();
+  };
   const look = async (signal: AbortSignal): Promise<void> => {
     try {
       await lookForUpdate(ports, signal);
@@ -81,9 +87,9 @@ export function openHost(ports: Ports, operations: Operations): Host {
     },
     diff: (from, to) => diffTrees(ports, from, to),
     begin: (verb, request) =>
-      begin({ ports, operations, signatures, settled: settled.promise }, verb, request),
+      begin({ ports, operations, signatures, now, settled: settled.promise }, verb, request),
     async settle(signal) {
-      await settle(ports, settled.resolve, signal);
+      await settle(ports, tried, signal);
       now.recovering = false;
     },
     async watchForUpdates(signal) {
@@ -136,12 +142,13 @@ interface BeginParts {
   readonly ports: Ports;
   readonly operations: Operations;
   readonly signatures: Map<string, Signature>;
+  readonly now: Now;
   /** Resolves when this boot is judged and what came of it is written down, or that failed once. */
   readonly settled: Promise<void>;
 }
 
 async function begin<Verb extends HostVerb>(
-  { ports, operations, signatures, settled }: BeginParts,
+  { ports, operations, signatures, now, settled }: BeginParts,
   verb: Verb,
   request: HostRequests[Verb],
 ): Promise<Operation> {
@@ -150,7 +157,7 @@ async function begin<Verb extends HostVerb>(
     throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
   }
   const work: Work = async (progress, signal, mark) => {
-    if (!(await isSettled(settled))) progress.step("waiting until this boot is judged");
+    if (!now.triedToSettle) progress.step("waiting until this boot is judged");
     await abortable(settled, signal);
     await mark();
     try {
@@ -172,10 +179,6 @@ async function begin<Verb extends HostVerb>(
     await ports.clock.sleep(lastWords, signal);
     await ports.systemd.reboot(signal);
   });
-}
-
-function isSettled(settled: Promise<void>): Promise<boolean> {
-  return Promise.race([settled.then(() => true), Promise.resolve(false)]);
 }
 
 /** `promise`, given up when `signal` fires. Errors: INTERRUPTED. */
