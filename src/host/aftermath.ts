@@ -1,6 +1,7 @@
 /** What a start of the daemon has to do beside judging: tell of the boot, and put right what an interruption left. */
 import { hasCode } from "../errors.ts";
 import { silent } from "../progress.ts";
+import { parseBootRecord } from "./boot-id.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
@@ -60,16 +61,22 @@ async function recordBoot(ports: Ports): Promise<void> {
   );
 }
 
-/** An operation that a power cut or a crash ended, by its `marker`: said in the history, its leavings deleted. */
+/**
+ * Deletes what the way to this boot may have left, and tells of an operation that a power cut or a crash ended, by its
+ * `marker`. libostree deletes old deployments' files as the machine goes down to a trial, and when a fallback is
+ * undeployed; nothing tells whether the power let it come to its end, so after a trial it is always done once more.
+ */
 export async function clearInterruption(
   ports: Ports,
   marker: Marker | null,
   signal: AbortSignal,
 ): Promise<void> {
+  const { kind } = parseBootRecord(ports.commandLine);
+  if (marker === null && kind !== "trial" && kind !== "fallback") return;
+  // Until this has worked a commit may lie there without its files.
+  await ports.ostree.cleanup(signal);
   if (marker === null) return;
   const summary = `${marker.verb}, begun ${marker.startedAt}, was interrupted; what it left is deleted`;
-  // Until this has worked a commit may lie there without its files, which a later deployment would take for whole.
-  await ports.ostree.cleanup(signal);
   await ports.store.history.add(entry(ports.clock, "interrupted", summary));
   // Where this took more than one try, another operation may have marked itself since.
   const { store } = ports;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { AtollError, hasCode } from "../errors.ts";
 import { type FakeMachine, fakeMachine, PowerCut } from "./fake-machine.ts";
-import { checksumOf } from "./fake-ostree.ts";
+import { checksumOf, writeTree } from "./fake-ostree.ts";
 import { type Host, openHost } from "./host.ts";
 import type { HostRequests, HostVerb, Operation } from "./model.ts";
 import { openOperations } from "./operations.ts";
@@ -289,6 +289,51 @@ test("a marker that cannot be written keeps nobody from cleaning up", () =>
     const operations = openOperations({ clock: ports.clock, log: ports.log, marker });
     const done = await ask(openHost({ ...ports, store }, operations), "cleanup", {});
     assert.equal(done.state, "done", done.error?.message);
+  }));
+
+test("what a trial may have left half deleted is deleted, also without a marker", () =>
+  withMachine(async (machine) => {
+    let cleanups = 0;
+    const settleCounting = async (): Promise<void> => {
+      const { ports } = machine;
+      const ostree = {
+        ...ports.ostree,
+        async cleanup() {
+          cleanups++;
+        },
+      };
+      const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+      await openHost({ ...ports, ostree }, openOperations(parts)).settle(signal);
+    };
+    await settleCounting();
+    assert.equal(cleanups, 0, "nothing came before");
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await settleCounting();
+    assert.equal(cleanups, 1);
+  }));
+
+test("a tree whose files may have gone is fetched again, though its commit is there", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await writeTree(machine.ports.paths.sysroot, machine.newest);
+    const { ports } = machine;
+    const fetched: string[] = [];
+    const ostree = {
+      ...ports.ostree,
+      fetchCommit: async () => checksumOf("1.1"),
+      async fetch(_branch: unknown, checksum: string) {
+        fetched.push(checksum);
+      },
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    const host = openHost({ ...ports, ostree }, openOperations(parts));
+    assert.equal((await ask(host, "deploy", { target: "1.1" })).state, "done");
+    assert.deepEqual(fetched, [checksumOf("1.1")]);
+    await ask(host, "deploy", { target: "1.0" });
+    assert.equal(fetched.length, 1, "what is deployed is whole");
   }));
 
 test("an older tree is refused unless asked for, and nothing to do is said so", () =>

@@ -64,7 +64,7 @@ export interface Observed {
 export interface Candidate {
   readonly commit: Commit;
   readonly branch: Branch;
-  /** Whether all of it is on this host. */
+  /** Whether all of it is known to be on this host. */
   readonly complete: boolean;
 }
 

@@ -172,14 +172,6 @@ export function parseRemotes(text: string): Remote[] {
     .flatMap(({ name, url }) => (name !== undefined && url !== undefined ? [{ name, url: url.trim() }] : []));
 }
 
-/** True when `checksum` and all that it holds is in the repository. */
-export async function isComplete(paths: SysrootPaths, checksum: string): Promise<boolean> {
-  const repo = repositoryOf(paths);
-  if ((await readCommit(repo, checksum)) === null) return false;
-  const partial = await stat(join(repo, "state", `${checksum}.commitpartial`)).catch(() => null);
-  return partial === null;
-}
-
 /** `checksum` and its ancestors, newest first, as far as their commit objects are here. */
 export async function readAncestry(paths: SysrootPaths, checksum: string): Promise<Commit[]> {
   const line: Commit[] = [];

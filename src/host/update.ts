@@ -10,20 +10,18 @@ import type { Branch } from "./ostree.ts";
 import { bootedOf, type Candidate, planDeploy } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { guessedNeed, type Need, needOf, needToLook, shortage, shownBytes } from "./storage.ts";
-import {
-  deploymentDirectory,
-  isComplete,
-  readAncestry,
-  readSysroot,
-  repositoryOf,
-  type Sysroot,
-} from "./sysroot.ts";
+import { deploymentDirectory, readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 
 /** The newest tree of `branch`. Errors: those of the remote and of signatures; COMMIT_UNREADABLE. */
-export async function newestOf(ports: Ports, branch: Branch, signal: AbortSignal): Promise<Candidate> {
+export async function newestOf(
+  ports: Ports,
+  sysroot: Sysroot,
+  branch: Branch,
+  signal: AbortSignal,
+): Promise<Candidate> {
   await proveRoom(ports, needToLook);
   const checksum = await ports.ostree.fetchCommit(branch, 0, signal);
-  return candidateOf(ports, branch, await commitOf(ports, checksum));
+  return candidateOf(sysroot, branch, await commitOf(ports, checksum));
 }
 
 /**
@@ -38,18 +36,22 @@ export async function namedTree(
   signal: AbortSignal,
 ): Promise<Candidate> {
   const installed = sysroot.deployments.find((one) => answersTo(one, name));
-  if (installed) return candidateOf(ports, branch, await commitOf(ports, installed.checksum));
+  if (installed) return candidateOf(sysroot, branch, await commitOf(ports, installed.checksum));
   await proveRoom(ports, needToLook);
   const newest = await ports.ostree.fetchCommit(branch, -1, signal);
   const line = await readAncestry(ports.paths.sysroot, newest);
   const commit = line.find((one) => answersTo(one, name));
   const where = `${branch.ref} at ${branch.url}`;
   if (!commit) throw new AtollError("DEPLOYMENT_UNKNOWN", { name, where });
-  return candidateOf(ports, branch, commit);
+  return candidateOf(sysroot, branch, commit);
 }
 
-async function candidateOf(ports: Ports, branch: Branch, commit: Commit): Promise<Candidate> {
-  return { commit, branch, complete: await isComplete(ports.paths.sysroot, commit.checksum) };
+/**
+ * Only what is deployed is known to be whole: where the power ends libostree's deleting, a commit may lie there without
+ * its files and without a mark of that. To fetch what is there takes a look at each object, and brings what is missing.
+ */
+function candidateOf({ deployments }: Sysroot, branch: Branch, commit: Commit): Candidate {
+  return { commit, branch, complete: deployments.some(({ checksum }) => checksum === commit.checksum) };
 }
 
 async function commitOf(ports: Ports, checksum: string): Promise<Commit> {
@@ -132,7 +134,7 @@ export async function lookForUpdate(ports: Ports, signal: AbortSignal): Promise<
   const sysroot = await readSysroot(ports.paths.sysroot);
   const booted = bootedOf(sysroot.deployments);
   const branch = branchOf(booted.origin, sysroot, ports.config.update.url);
-  const candidate = await newestOf(ports, branch, signal);
+  const candidate = await newestOf(ports, sysroot, branch, signal);
   if (candidate.commit.checksum === booted.checksum) {
     await ports.store.update.clear();
     return null;

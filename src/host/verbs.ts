@@ -38,7 +38,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
     const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot, ports.config.update.url);
     progress.step(`looking for an update at ${branch.url}`);
     if (request.mode === "check") return check(ports, signal);
-    const candidate = await newestOf(ports, branch, signal);
+    const candidate = await newestOf(ports, sysroot, branch, signal);
     const options = {
       allowDowngrade: request.allowDowngrade ?? false,
       allowBad: false,
@@ -68,7 +68,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
       ports.config.update.url,
     );
     progress.step(`looking for ${branch.ref} at ${branch.url}`);
-    const candidate = await newestOf(ports, branch, signal);
+    const candidate = await newestOf(ports, sysroot, branch, signal);
     const options = {
       allowDowngrade: request.allowDowngrade ?? false,
       allowBad: false,
