@@ -291,6 +291,29 @@ test("a marker that cannot be written keeps nobody from cleaning up", () =>
     assert.equal(done.state, "done", done.error?.message);
   }));
 
+test("what was staged and lost is staged again before what nothing holds is deleted", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(false);
+    const { ports } = machine;
+    await ports.store.marker.write({ id: "1", verb: "pin", startedAt: "2026-11-22T15:00:00Z" });
+    const done: string[] = [];
+    const ostree: typeof ports.ostree = {
+      ...ports.ostree,
+      async stage(change) {
+        done.push("stage");
+        await ports.ostree.stage(change, signal);
+      },
+      async cleanup() {
+        done.push("cleanup");
+      },
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    await openHost({ ...ports, ostree }, openOperations(parts)).settle(signal);
+    assert.deepEqual(done, ["stage", "cleanup"]);
+  }));
+
 test("what a trial may have left half deleted is deleted, also without a marker", () =>
   withMachine(async (machine) => {
     let cleanups = 0;

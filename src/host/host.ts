@@ -115,8 +115,9 @@ async function settle(ports: Ports, first: () => void, signal: AbortSignal): Pro
     try {
       await welcomeBoot(ports, signal);
       if (!(await settleTrial(ports, signal))) return;
-      await clearInterruption(ports, interrupted, signal);
+      // In this order: what was staged and lost is held by nothing that keeps it from being deleted.
       await restoreIntent(ports, signal);
+      await clearInterruption(ports, interrupted, signal);
       return;
     } catch (thrown) {
       if (signal.aborted || hasCode(thrown, "HOST_NOT_ATOLL")) throw thrown;
