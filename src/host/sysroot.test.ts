@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { isSystemError } from "../errors.ts";
 import { fakeMachine } from "./fake-machine.ts";
 import { checksumOf } from "./fake-ostree.ts";
-import { parseBootEntry, parseOrigin, parseRemotes, readSysroot } from "./sysroot.ts";
+import { againIfGone, parseBootEntry, parseOrigin, parseRemotes, readSysroot } from "./sysroot.ts";
 
 test("an origin file, as libostree writes it", () => {
   assert.deepEqual(parseOrigin("[origin]\nrefspec=atoll:atoll/x86_64/stable\n"), {
@@ -42,6 +45,41 @@ url = https://x/y
     { name: "atoll", url: "http://10.0.2.2:8080/repo" },
     { name: "mine", url: "https://x/y" },
   ]);
+});
+
+test("a deployment whose commit is damaged still is one", async () => {
+  const machine = await fakeMachine("1.0");
+  try {
+    const { sysroot } = machine.ports.paths;
+    const checksum = checksumOf("1.0");
+    const objects = join(sysroot.root, "ostree/repo/objects", checksum.slice(0, 2));
+    await writeFile(join(objects, `${checksum.slice(2)}.commit`), "xx");
+    const { deployments } = await readSysroot(sysroot);
+    assert.deepEqual(
+      deployments.map(({ booted, version }) => [booted, version]),
+      [[true, null]],
+    );
+  } finally {
+    await machine.remove();
+  }
+});
+
+test("entries and links that are swapped while they are read are read again, once", async () => {
+  const machine = await fakeMachine("1.0");
+  try {
+    const { sysroot } = machine.ports.paths;
+    const link = join(sysroot.root, "ostree/boot.0");
+    await rename(link, `${link}.new`);
+    await assert.rejects(readSysroot(sysroot), (error) => isSystemError(error, "ENOENT"));
+    let looks = 0;
+    const { deployments } = await againIfGone(async () => {
+      if (++looks === 2) await rename(`${link}.new`, link);
+      return readSysroot(sysroot);
+    });
+    assert.deepEqual([looks, deployments.length], [2, 1]);
+  } finally {
+    await machine.remove();
+  }
 });
 
 test("deployments in boot order, what is staged first, the booted one by the running root", async () => {

@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError, asAtollError } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
-import { type Commit, readCommit, type SizedObject } from "./commit.ts";
+import { type Commit, readCommit, readCommitIfWhole, type SizedObject } from "./commit.ts";
 import type { UpdateAvailable } from "./model.ts";
 import { answersTo, branchOf } from "./names.ts";
 import type { Branch } from "./ostree.ts";
@@ -162,7 +162,7 @@ async function describeUpdate(
 ): Promise<UpdateAvailable> {
   const { commit, branch } = candidate;
   const booted = bootedOf(sysroot.deployments);
-  const running = await readCommit(repositoryOf(ports.paths.sysroot), booted.checksum);
+  const running = await readCommitIfWhole(repositoryOf(ports.paths.sysroot), booted.checksum);
   const fit = await Promise.all([refusalOf(ports, sysroot, candidate), needFor(ports, sysroot, candidate)]);
   const [refusal, need] = fit;
   return {

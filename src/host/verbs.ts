@@ -3,7 +3,7 @@
 import { hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
 import type { Progress } from "../progress.ts";
-import { readCommit } from "./commit.ts";
+import { readCommitIfWhole } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
 import type { HostRequests, HostVerb, OperationResult, PackageDiff } from "./model.ts";
 import { branchOf, rebasedOrigin } from "./names.ts";
@@ -145,7 +145,7 @@ async function packagesOf(
   { deployments }: Sysroot,
   { commit }: Candidate,
 ): Promise<PackageDiff | null> {
-  const running = await readCommit(repositoryOf(ports.paths.sysroot), bootedOf(deployments).checksum);
+  const running = await readCommitIfWhole(repositoryOf(ports.paths.sysroot), bootedOf(deployments).checksum);
   return running?.packages && commit.packages ? diffPackages(running.packages, commit.packages) : null;
 }
 
