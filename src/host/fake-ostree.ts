@@ -8,6 +8,8 @@ export interface FakeTree {
   readonly version: string;
   readonly packages?: readonly { readonly name: string; readonly version: string; readonly arch: string }[];
   readonly parent?: string;
+  /** Signed with a key that nobody trusts any more. */
+  readonly refused?: boolean;
 }
 
 export function checksumOf(version: string): string {

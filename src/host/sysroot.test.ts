@@ -89,7 +89,7 @@ test("deployments in boot order, what is staged first, the booted one by the run
     const signal = new AbortController().signal;
     const origin = "atoll:atoll/x86_64/next";
     machine.newest = { version: "1.1" };
-    await ports.ostree.fetchCommit({ remote: "atoll", ref: "x", url: "" }, 0, signal);
+    await ports.ostree.fetchCommit({ remote: "atoll", ref: "x", url: "" }, null, signal);
     const checksum = checksumOf("1.1");
     await ports.ostree.stage({ checksum, origin, kernelArguments: ["rw", "quiet"] }, signal);
     const { deployments, remotes } = await readSysroot(ports.paths.sysroot);

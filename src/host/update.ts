@@ -10,7 +10,7 @@ import type { Branch } from "./ostree.ts";
 import { bootedOf, type Candidate, planDeploy } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { guessedNeed, type Need, needOf, needToLook, shortage, shownBytes } from "./storage.ts";
-import { deploymentDirectory, readAncestry, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
+import { deploymentDirectory, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 
 /** The newest tree of `branch`. Errors: those of the remote and of signatures; COMMIT_UNREADABLE. */
 export async function newestOf(
@@ -20,13 +20,14 @@ export async function newestOf(
   signal: AbortSignal,
 ): Promise<Candidate> {
   await proveRoom(ports, needToLook);
-  const checksum = await ports.ostree.fetchCommit(branch, 0, signal);
+  const checksum = await ports.ostree.fetchCommit(branch, null, signal);
   return candidateOf(sysroot, branch, await commitOf(ports, checksum));
 }
 
 /**
- * The tree that `name` (a version or a checksum) means: among the deployments, else in the history of `branch`.
- * Errors: DEPLOYMENT_UNKNOWN, and those of `newestOf`.
+ * The tree that `name` (a version or a checksum) means: among the deployments, else in the history of `branch`, from
+ * its newest one back. What is older than the tree that is asked for is nobody's business: its key may have been
+ * retired long ago. Errors: DEPLOYMENT_UNKNOWN, and those of `newestOf`.
  */
 export async function namedTree(
   ports: Ports,
@@ -37,13 +38,26 @@ export async function namedTree(
 ): Promise<Candidate> {
   const installed = sysroot.deployments.find((one) => answersTo(one, name));
   if (installed) return candidateOf(sysroot, branch, await commitOf(ports, installed.checksum));
-  await proveRoom(ports, needToLook);
-  const newest = await ports.ostree.fetchCommit(branch, -1, signal);
-  const line = await readAncestry(ports.paths.sysroot, newest);
-  const commit = line.find((one) => answersTo(one, name));
-  const where = `${branch.ref} at ${branch.url}`;
-  if (!commit) throw new AtollError("DEPLOYMENT_UNKNOWN", { name, where });
+  let { commit } = await newestOf(ports, sysroot, branch, signal);
+  while (!answersTo(commit, name)) {
+    const where = `${branch.ref} at ${branch.url}`;
+    if (commit.parent === null) throw new AtollError("DEPLOYMENT_UNKNOWN", { name, where });
+    commit = await ancestor(ports, branch, commit.parent, signal);
+  }
   return candidateOf(sysroot, branch, commit);
+}
+
+/** The commit `checksum`, fetched where it is not here yet. Errors: those of `newestOf`. */
+async function ancestor(
+  ports: Ports,
+  branch: Branch,
+  checksum: string,
+  signal: AbortSignal,
+): Promise<Commit> {
+  const known = await readCommit(repositoryOf(ports.paths.sysroot), checksum);
+  if (known) return known;
+  await proveRoom(ports, needToLook);
+  return commitOf(ports, await ports.ostree.fetchCommit(branch, checksum, signal));
 }
 
 /**
