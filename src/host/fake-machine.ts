@@ -44,6 +44,8 @@ export interface FakeMachine {
   readonly well: Set<string>;
   /** What the remote has; fetching it makes it local. */
   newest: FakeTree | null;
+  /** What GPG says of every tree here. */
+  signature: Signature;
   /** What it had before, by their parents. */
   older: FakeTree[];
   rebooting: boolean;
@@ -97,6 +99,7 @@ export async function fakeMachine(version: string): Promise<FakeMachine> {
     environment: new Map([["atoll_good", bootIdOf(treeIdOf(version), ["rw"])]]),
     well: new Set(),
     newest: null,
+    signature: goodSignature,
     older: [],
     rebooting: false,
     power: null,
@@ -311,7 +314,7 @@ function fakeOSTree(machine: FakeMachine, paths: SysrootPaths, effect: () => voi
       }),
     cleanup: () => changed(() => {}),
     unlock: () => changed(() => {}),
-    verify: async () => goodSignature,
+    verify: async () => machine.signature,
   };
 }
 

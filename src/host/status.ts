@@ -72,8 +72,8 @@ async function signedDeployments(
   return signed;
 }
 
-/** What cannot be checked is not valid; the status has more to tell than that. */
-async function signatureOf(
+/** Who signed `checksum`. What cannot be checked is not valid; those who ask have more to do than that. */
+export async function signatureOf(
   ports: Ports,
   checksum: string,
   remote: string,

@@ -2,21 +2,48 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type FakeMachine, fakeMachine } from "./fake-machine.ts";
 import { openHost } from "./host.ts";
-import type { Operation } from "./model.ts";
+import type { HostRequests, HostVerb, Operation } from "./model.ts";
 import { openOperations } from "./operations.ts";
 
 const signal = new AbortController().signal;
 
-async function deploy({ ports }: FakeMachine, target: string): Promise<Operation> {
+async function ask<Verb extends HostVerb>(
+  { ports }: FakeMachine,
+  verb: Verb,
+  request: HostRequests[Verb],
+): Promise<{ readonly operation: Operation; readonly steps: readonly string[] }> {
   const operations = openOperations({ clock: ports.clock, log: ports.log, marker: ports.store.marker });
   const host = openHost(ports, operations);
   await host.settle(signal);
-  const { id } = await host.begin("deploy", { target });
-  for await (const _ of operations.events(id, signal)) {
-    // Until it ends.
-  }
-  return operations.get(id);
+  const { id } = await host.begin(verb, request);
+  const steps: string[] = [];
+  for await (const event of operations.events(id, signal)) if (event.type === "step") steps.push(event.step);
+  return { operation: operations.get(id), steps };
 }
+
+async function deploy(machine: FakeMachine, target: string): Promise<Operation> {
+  return (await ask(machine, "deploy", { target })).operation;
+}
+
+test("a deployment whose key was revoked is not deployed again, but can be gone back to, with a warning", async () => {
+  const machine = await fakeMachine("1.0");
+  try {
+    machine.well.add(machine.bootIdAt(0));
+    machine.newest = { version: "1.1" };
+    await ask(machine, "upgrade", {});
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    machine.signature = { ...machine.signature, valid: false, problem: "revoked-key" };
+    const refused = await ask(machine, "deploy", { target: "1.0" });
+    assert.equal(refused.operation.error?.code, "COMMIT_KEY_REVOKED");
+    assert.equal(machine.staged, null);
+    const back = await ask(machine, "rollback", {});
+    assert.equal(back.operation.state, "done");
+    assert.ok(back.steps.includes("warning: the signature of 1.0 does not hold (revoked-key)"));
+  } finally {
+    await machine.remove();
+  }
+});
 
 test("an older version is found however the trees before it are signed", async () => {
   const machine = await fakeMachine("1.0");

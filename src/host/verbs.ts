@@ -18,8 +18,11 @@ import {
   planPin,
   planRollback,
   planUnlock,
+  shownName,
 } from "./plan.ts";
 import type { Ports } from "./ports.ts";
+import { requireValid } from "./signature.ts";
+import { signatureOf } from "./status.ts";
 import { readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 import { lookForUpdate, namedTree, newestOf, proveFit, rememberUpdate } from "./update.ts";
 
@@ -86,6 +89,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
   },
   async rollback(ports, request, progress, signal) {
     const { observed } = await observe(ports);
+    await warnOfRollback(ports, observed, progress, signal);
     return carryOut(ports, planRollback(observed, request.reboot ?? false), progress, signal);
   },
   async kargs(ports, request, progress, signal) {
@@ -133,11 +137,39 @@ async function deploy(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (plan.steps.some((step) => step.do === "stage")) {
+    // What is fetched is verified by that; what is here may have been signed with a key that is no longer trusted.
+    if (candidate.complete) await proveVouchedFor(ports, candidate, signal);
     progress.step("checking that it fits");
     await proveFit(ports, sysroot, candidate);
   }
   const outcome = await carryOut(ports, plan, progress, signal);
   return { ...outcome, packages: outcome.changed ? await packagesOf(ports, sysroot, candidate) : null };
+}
+
+/** Errors: those of signatures. */
+async function proveVouchedFor(
+  ports: Ports,
+  { commit, branch }: Candidate,
+  signal: AbortSignal,
+): Promise<void> {
+  const { checksum, version } = commit;
+  const signature = await ports.ostree.verify(checksum, branch.remote, signal);
+  const shown = checksum.slice(0, 12);
+  requireValid(signature, { checksum: shown, version: version ?? shown, url: branch.url });
+}
+
+/** The way back stays open whoever signed what is there, but not in silence. */
+async function warnOfRollback(
+  ports: Ports,
+  { deployments }: Observed,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = deployments.find((one) => one.rollback);
+  const remote = target?.origin?.split(":")[0];
+  if (!target || remote === undefined) return;
+  const { valid, problem } = await signatureOf(ports, target.checksum, remote, signal);
+  if (!valid) progress.step(`warning: the signature of ${shownName(target)} does not hold (${problem})`);
 }
 
 async function packagesOf(
