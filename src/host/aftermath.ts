@@ -83,9 +83,13 @@ export async function clearInterruption(
   if ((await store.marker.read())?.id === marker.id) await store.marker.clear();
 }
 
+/** How often what was lost is staged again; after that it was hardly the power. */
+const restagedAtMost = 3;
+
 /**
  * A staged deployment is written out at shutdown; where the power went first it is lost, and the old one boots.
- * The owner asked for it, so it is staged again. What came up, or fell back, or was staged in this boot, is not.
+ * The owner asked for it, so it is staged again. What came up, or fell back, or was staged in this boot, is not; nor
+ * what libostree could not write out, or what is lost again and again.
  */
 export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<void> {
   const intent = await ports.store.intent.read();
@@ -101,18 +105,31 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
   const { checksum, version } = intent;
   const about = { checksum, version, kernelArguments: null };
   const lost = `${shownName(intent)} was lost before it was written out`;
+  const times = (intent.lost ?? 0) + 1;
+  const failure = await finalizeFailure(ports, signal);
+  const giveUp = async (summary: string, reasons: readonly string[]): Promise<void> => {
+    await ports.store.intent.clear();
+    await ports.store.history.add(entry(ports.clock, "interrupted", summary, { ...about, reasons }));
+  };
+  if (failure !== null) return giveUp(`${shownName(intent)} could not be written out`, [failure]);
+  if (times > restagedAtMost) return giveUp(`${lost} ${times} times in a row, and is not staged again`, []);
   const steps: readonly Step[] = [
     { do: "stage", change: intent },
     { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
   ];
   try {
     await execute({ steps, summary: lost, reboot: "needed" }, ports, silent, signal);
+    await ports.store.intent.write({ ...intent, boot: ports.boot, lost: times });
   } catch (error) {
     if (signal.aborted || !hasCode(error, "COMMAND_FAILED")) throw error;
-    await ports.store.intent.clear();
-    const reasons = [error.message];
-    await ports.store.history.add(
-      entry(ports.clock, "interrupted", `${lost}, and cannot be staged again`, { ...about, reasons }),
-    );
+    await giveUp(`${lost}, and cannot be staged again`, [error.message]);
   }
+}
+
+/** Why libostree could not write out what was staged when the machine went down; null when it did not say so. */
+async function finalizeFailure({ journal }: Ports, signal: AbortSignal): Promise<string | null> {
+  // The next boot's service tells what the one that finalizes has noted (libostree's _ostree_sysroot_boot_complete).
+  const lines = await journal.unit("ostree-boot-complete.service", signal).catch(() => []);
+  const told = /ostree-finalize-staged\.service failed on previous boot: (.+)/;
+  return lines.map((line) => told.exec(line)?.[1]).find((reason) => reason !== undefined) ?? null;
 }

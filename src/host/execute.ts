@@ -87,9 +87,8 @@ const stage: Executor<"stage"> = async ({ ports, progress }, { change }) => {
   progress.step(`staging ${shownName(change)}`);
   await markAskedAgain(ports, change);
   await ports.ostree.stage(change, whole());
-  const stagedAt = ports.clock.now().toISOString();
   const { checksum, version, origin, kernelArguments } = change;
-  await ports.store.intent.write({ checksum, version, origin, kernelArguments, stagedAt, boot: ports.boot });
+  await ports.store.intent.write({ checksum, version, origin, kernelArguments, boot: ports.boot });
 };
 
 /** What is staged although it is remembered as bad was asked for by name; a fallback from it is to be told again. */

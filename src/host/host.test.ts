@@ -291,6 +291,39 @@ test("a marker that cannot be written keeps nobody from cleaning up", () =>
     assert.equal(done.state, "done", done.error?.message);
   }));
 
+test("what could not be written out is not staged again, and its reason is told", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(false);
+    const { ports } = machine;
+    const reason = "Modified config file newly defaults to directory 'a', cannot merge";
+    const lines = [`error: ostree-finalize-staged.service failed on previous boot: ${reason}`];
+    const unit = async (name: string): Promise<string[]> =>
+      name === "ostree-boot-complete.service" ? lines : [];
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    const host = openHost({ ...ports, journal: { ...ports.journal, unit } }, openOperations(parts));
+    await host.settle(signal);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    const last = machine.history.at(-1);
+    assert.equal(last?.summary, "1.1 could not be written out");
+    assert.deepEqual(last?.reasons, [reason]);
+    assert.equal(await ports.store.intent.read(), null);
+  }));
+
+test("what is lost again and again is staged again three times", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    for (let boots = 0; boots < 5; boots++) {
+      await machine.boot(false);
+      await live(machine);
+    }
+    assert.equal(machine.history.filter(({ kind }) => kind === "restaged").length, 3);
+    assert.match(machine.history.map(({ summary }) => summary).join("\n"), /lost .* 4 times in a row/);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+  }));
+
 test("what was staged and lost is staged again before what nothing holds is deleted", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "1.1" };

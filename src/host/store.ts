@@ -36,9 +36,10 @@ const intentSchema = Type.Object({
   version: Type.Union([Type.String(), Type.Null()]),
   origin: Type.String(),
   kernelArguments: Type.Array(Type.String()),
-  stagedAt: Type.String(),
   /** The boot in which it was staged. */
   boot: Type.String(),
+  /** How often it was staged again because it was lost. */
+  lost: Type.Optional(Type.Number()),
 });
 
 /** The tries of the boot id on trial that ended with an unwell verdict. */
