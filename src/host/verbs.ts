@@ -165,7 +165,7 @@ async function warnOfRollback(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const target = deployments.find((one) => one.rollback);
+  const target = deployments.some((one) => one.staged) ? undefined : deployments.find((one) => one.rollback);
   const remote = target?.origin?.split(":")[0];
   if (!target || remote === undefined) return;
   const { valid, problem } = await signatureOf(ports, target.checksum, remote, signal);
