@@ -291,6 +291,27 @@ test("a marker that cannot be written keeps nobody from cleaning up", () =>
     assert.equal(done.state, "done", done.error?.message);
   }));
 
+test("fresh health checks are made once for all who ask, and not beside the judge's", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    let runs = 0;
+    const selfCheck = async (): Promise<void> => {
+      runs++;
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    const host = openHost({ ...ports, selfCheck }, openOperations(parts));
+    const asked = [host.health(true, signal), host.health(true, signal)];
+    await new Promise(setImmediate);
+    assert.equal(runs, 0);
+    await host.settle(signal);
+    const [first, second] = await Promise.all(asked);
+    assert.equal(first?.report?.outcome, "well");
+    assert.equal(first?.report, second?.report);
+    assert.equal(runs, 1);
+    await host.health(true, signal);
+    assert.equal(runs, 2);
+  }));
+
 test("what could not be written out is not staged again, and its reason is told", () =>
   withMachine(async (machine) => {
     machine.newest = { version: "1.1" };

@@ -32,7 +32,7 @@ export interface Host {
   readonly operations: Operations;
   status(signal: AbortSignal): Promise<HostStatus>;
   history(limit: number): Promise<{ entries: HistoryEntry[]; bad: readonly BadTree[] }>;
-  /** The judge's report on this boot; with `fresh`, of checks made now, which judge nothing. */
+  /** The judge's report on this boot; with `fresh`, of checks made now, after it, which judge nothing. */
   health(
     fresh: boolean,
     signal: AbortSignal,
@@ -73,6 +73,16 @@ export function openHost(ports: Ports, operations: Operations): Host {
       ports.log.warning(`looking for an update: ${message}`);
     }
   };
+  let checking: Promise<HealthReport> | null = null;
+  // One at a time, after the judge's own: all who ask share it, and the owner's scripts never run beside themselves.
+  const freshChecks = (): Promise<HealthReport> => {
+    checking ??= settled.promise
+      .then(() => checkHealth(ports, new AbortController().signal))
+      .finally(() => {
+        checking = null;
+      });
+    return checking;
+  };
   return {
     operations,
     status: (signal) => statusOf(ports, signatures, now, signal),
@@ -82,7 +92,7 @@ export function openHost(ports: Ports, operations: Operations): Host {
     },
     async health(fresh, signal) {
       const judgement = await ports.store.judgement.read();
-      const report = fresh ? await checkHealth(ports, signal) : (judgement?.report ?? null);
+      const report = fresh ? await abortable(freshChecks(), signal) : (judgement?.report ?? null);
       return { report, verdict: judgement?.verdict ?? null };
     },
     diff: (from, to) => diffTrees(ports, from, to),
@@ -183,14 +193,14 @@ async function begin<Verb extends HostVerb>(
 }
 
 /** `promise`, given up when `signal` fires. Errors: INTERRUPTED. */
-async function abortable(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const gone = Promise.withResolvers<never>();
   const abort = (): void =>
     gone.reject(new AtollError("INTERRUPTED", { step: "waiting until this boot is judged" }));
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    await Promise.race([promise, gone.promise]);
+    return await Promise.race([promise, gone.promise]);
   } finally {
     signal.removeEventListener("abort", abort);
   }
