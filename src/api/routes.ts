@@ -119,7 +119,14 @@ function verbRoutes(): Route[] {
       path: "/v1/host/kargs",
       summary: "Change the kernel arguments, all as asked or none",
       shape: { body: schemas.kargsRequestSchema },
-      errors: [...busy, "KARG_INVALID", "KARG_UNKNOWN", "KARG_AMBIGUOUS", "KARGS_REMEMBERED_BAD"],
+      errors: [
+        ...busy,
+        "KARG_INVALID",
+        "KARG_UNKNOWN",
+        "KARG_AMBIGUOUS",
+        "KARGS_REMEMBERED_BAD",
+        "NO_REMOTE",
+      ],
       handle: ({ body }, { host }) => host.begin("kargs", body),
     }),
     route({

@@ -58,7 +58,13 @@ export const rebaseRequestSchema = Type.Object(
   closed,
 );
 
-export const deployRequestSchema = Type.Object({ target: name, reboot }, closed);
+export const deployRequestSchema = Type.Object(
+  {
+    target: Type.String({ minLength: 1, description: "A version, or a checksum of at least eight digits" }),
+    reboot,
+  },
+  closed,
+);
 
 export const pinRequestSchema = Type.Object({ deployment: name }, closed);
 

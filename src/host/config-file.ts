@@ -5,6 +5,8 @@ import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, par
 import { AtollError } from "../errors.ts";
 
 const duration = Type.String({ pattern: "^[0-9]+(s|min|h|d)$" });
+/** Time between two things: none at all would be no pause. */
+const interval = Type.String({ pattern: "^0*[1-9][0-9]*(s|min|h|d)$" });
 const percent = Type.Number({ minimum: 0, maximum: 50 });
 const closed = { additionalProperties: false };
 
@@ -28,7 +30,7 @@ const fileSchema = Type.Partial(
       update: Type.Partial(
         Type.Object(
           {
-            check: Type.Union([duration, Type.Literal("never")]),
+            check: Type.Union([interval, Type.Literal("never")]),
             "reserve-percent": percent,
             url: Type.String({ pattern: "^(https?|file)://" }),
           },

@@ -269,7 +269,7 @@ export interface RebaseRequest {
 
 export interface DeployRequest {
   /** A version or a checksum. To name it is to ask for it: older ones and remembered bad ones are taken. */
-  readonly target: DeploymentName;
+  readonly target: string;
   readonly reboot?: boolean;
 }
 
