@@ -214,6 +214,8 @@ export interface Remote {
 /** Everything that `atoll host status` shows. */
 export interface HostStatus {
   readonly hostname: string;
+  /** The kernel's name for this boot: the clock may be set while it lasts, this stays. */
+  readonly boot: string;
   readonly bootedAt: string;
   /** In boot order. Exactly one is booted on a running host. */
   readonly deployments: readonly Deployment[];

@@ -40,6 +40,7 @@ export async function statusOf(
   const known = deployments.some((one) => one.checksum === update?.checksum);
   return {
     hostname: ports.hostname(),
+    boot: ports.boot,
     bootedAt: ports.bootedAt,
     deployments,
     remotes: sysroot.remotes,
