@@ -7,6 +7,7 @@ interface KargsOptions extends CommonOptions, RebootOptions {
   readonly append?: readonly string[];
   readonly delete?: readonly string[];
   readonly replace?: readonly string[];
+  readonly again?: boolean;
 }
 
 export function kargsCommand(context: CliContext): Command {
@@ -18,6 +19,7 @@ export function kargsCommand(context: CliContext): Command {
     .option("--append <key[=value]>", "add one; may be given again", collect)
     .option("--delete <key[=value]>", "remove one; may be given again", collect)
     .option("--replace <key=[old=]new>", "give one another value; may be given again", collect)
+    .option("--again", "also if they are remembered to have failed with this tree")
     .option("--reboot", "and reboot into it")
     .option("--wait", "with --reboot: wait until the host is back and judged");
   return command.action(async () => {
@@ -33,7 +35,7 @@ export function kargsCommand(context: CliContext): Command {
         context,
         command,
         "kargs",
-        { ...body, ...(options.reboot && { reboot: true }) },
+        { ...body, ...(options.again && { again: true }), ...(options.reboot && { reboot: true }) },
         options,
       );
   });
