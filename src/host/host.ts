@@ -180,7 +180,12 @@ async function begin<Verb extends HostVerb>(
       if (outcome.reboot === "started") progress.step("rebooting");
       return { ...outcome, deployment };
     } catch (error) {
-      await recordRefusal(ports, verb, error);
+      // A disk so full that nothing can be written down must not hide what is wrong.
+      await recordRefusal(ports, verb, error).catch((failure: unknown) =>
+        ports.log.error(
+          `${verb} was refused, which cannot be written down: ${asAtollError(failure).message}`,
+        ),
+      );
       throw error;
     }
   };

@@ -4,11 +4,12 @@ import { type FakeMachine, fakeMachine } from "./fake-machine.ts";
 import { openHost } from "./host.ts";
 import type { HostRequests, HostVerb, Operation } from "./model.ts";
 import { openOperations } from "./operations.ts";
+import type { Store } from "./store.ts";
 
 const signal = new AbortController().signal;
 
 async function ask<Verb extends HostVerb>(
-  { ports }: FakeMachine,
+  { ports }: Pick<FakeMachine, "ports">,
   verb: Verb,
   request: HostRequests[Verb],
 ): Promise<{ readonly operation: Operation; readonly steps: readonly string[] }> {
@@ -40,6 +41,29 @@ test("a deployment whose key was revoked is not deployed again, but can be gone 
     const back = await ask(machine, "rollback", {});
     assert.equal(back.operation.state, "done");
     assert.ok(back.steps.includes("warning: the signature of 1.0 does not hold (revoked-key)"));
+  } finally {
+    await machine.remove();
+  }
+});
+
+test("a refusal is told even when it cannot be written down", async () => {
+  const machine = await fakeMachine("1.0");
+  try {
+    machine.newest = { version: "0.9" };
+    const full = async (): Promise<never> => {
+      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    };
+    const { ports } = machine;
+    const update = { ...ports.store.update, write: full };
+    const host = (store: Store): Pick<FakeMachine, "ports"> => ({ ports: { ...ports, store } });
+    const unforgetting = await ask(host({ ...ports.store, update }), "upgrade", {});
+    assert.equal(unforgetting.operation.error?.code, "DOWNGRADE");
+    const history: Store["history"] = {
+      ...ports.store.history,
+      add: (entry) => (entry.kind === "refused" ? full() : ports.store.history.add(entry)),
+    };
+    const unwritten = await ask(host({ ...ports.store, history }), "upgrade", {});
+    assert.equal(unwritten.operation.error?.code, "DOWNGRADE");
   } finally {
     await machine.remove();
   }

@@ -1,6 +1,6 @@
 /** The verbs: each looks at what there is, plans, and has the plan carried out. */
 
-import { hasCode } from "../errors.ts";
+import { asAtollError, hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
 import type { Progress } from "../progress.ts";
 import { readCommitIfWhole } from "./commit.ts";
@@ -58,7 +58,9 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
       );
     } catch (error) {
       if (hasCode(error, "DOWNGRADE", "REMEMBERED_BAD", "NO_SPACE")) {
-        await rememberUpdate(ports, sysroot, candidate, signal);
+        await rememberUpdate(ports, sysroot, candidate, signal).catch((failure: unknown) =>
+          ports.log.error(`the update cannot be remembered: ${asAtollError(failure).message}`),
+        );
       }
       throw error;
     }
