@@ -110,7 +110,9 @@ export function planDeploy(observed: Observed, candidate: Candidate, options: De
   const next = nextOf(deployments);
   const reboot = options.reboot ? "started" : "needed";
   if (next.checksum === commit.checksum && next.origin === origin) {
-    if (next.booted) return nothing(`${shownName(commit)} is running, and nothing newer is there`);
+    // Who names a version asks nothing about newer ones.
+    const also = options.allowBad ? " already" : ", and nothing newer is there";
+    if (next.booted) return nothing(`${shownName(commit)} is running${also}`);
     const steps: Step[] = options.reboot ? [{ do: "save-baseline" }] : [];
     return { steps, summary: `${shownName(commit)} is ready and boots next`, reboot };
   }

@@ -83,6 +83,8 @@ test("an older version is found however the trees before it are signed", async (
     assert.equal((await deploy(machine, "1.1")).error?.code, "COMMIT_KEY_UNKNOWN");
     machine.newest = { version: "2.0" };
     assert.equal((await deploy(machine, "1.1")).error?.code, "DEPLOYMENT_UNKNOWN");
+    await ask(machine, "cleanup", { pending: true });
+    assert.equal((await deploy(machine, "1.0")).result?.summary, "1.0 is running already");
   } finally {
     await machine.remove();
   }
