@@ -135,8 +135,13 @@ class Victim {
         await this.#stageNew();
         return;
       case "rollback":
+        // Else it would drop that, and stay.
+        if (status.deployments.some(({ staged }) => staged))
+          await this.#machine.change("cleanup", { pending: true });
+        if (!status.deployments.some(({ rollback }) => rollback)) await this.recover();
+        return;
       case "cleanup":
-        if (!status.deployments.some((deployment) => deployment.rollback)) await this.recover();
+        if (!status.deployments.some(({ rollback }) => rollback)) await this.recover();
         return;
     }
   }

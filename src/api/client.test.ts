@@ -7,12 +7,12 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { hasCode } from "../errors.ts";
-import { HostFailure, hostClient } from "./client.ts";
+import { type HostClient, HostFailure, hostClient } from "./client.ts";
 
 /** Runs `work` with a client of a daemon that answers as `listener` says. */
 async function withDaemon(
   listener: RequestListener,
-  work: (client: ReturnType<typeof hostClient>) => Promise<void>,
+  work: (client: HostClient, socketPath: string) => Promise<void>,
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "atoll-client-"));
   const socketPath = join(folder, "api.sock");
@@ -20,7 +20,7 @@ async function withDaemon(
   server.listen(socketPath);
   await once(server, "listening");
   try {
-    await work(hostClient({ name: "box", socketPath }));
+    await work(hostClient({ name: "box", socketPath }), socketPath);
   } finally {
     server.closeAllConnections();
     server.close();
@@ -85,6 +85,19 @@ test("events come one by one, however the stream is cut into pieces", async () =
       const events: unknown[] = [];
       for await (const event of client.events("1")) events.push(event);
       assert.deepEqual(events, lines);
+    },
+  );
+});
+
+test("a daemon that is silent is given up, but not while it makes fresh checks", async () => {
+  await withDaemon(
+    (request, response) => {
+      if (request.url?.includes("fresh")) setTimeout(() => response.end('{"report": null}'), 60);
+    },
+    async ({ name }, socketPath) => {
+      const hasty = hostClient({ name, socketPath, answerWithin: 20 });
+      await assert.rejects(hasty.status(), (error) => hasCode(error, "HOST_UNREACHABLE"));
+      assert.deepEqual(await hasty.health(true), { report: null });
     },
   );
 });

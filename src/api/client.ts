@@ -48,10 +48,12 @@ interface ClientOptions {
   readonly socketPath: string;
   /** Ends questions. Not what has to do with an operation: Ctrl-C asks it to stop, and its end is still told. */
   readonly signal?: AbortSignal;
+  /** Milliseconds without an answer after which the daemon is given up; a minute when absent, 0 for never. */
+  readonly answerWithin?: number;
 }
 
 /** A daemon answers in well under a second; an emulated machine that has just started may take its time. */
-const answerMs = 60_000;
+const usualAnswerMs = 60_000;
 
 /** A client of the daemon behind `socketPath`. Opens nothing by itself. */
 export function hostClient(options: ClientOptions): HostClient {
@@ -63,7 +65,11 @@ export function hostClient(options: ClientOptions): HostClient {
     version: () => call("GET", "/v1/version"),
     status: () => call("GET", "/v1/host"),
     history: (limit) => call("GET", `/v1/host/history?limit=${limit}`),
-    health: (fresh) => call("GET", `/v1/host/health${fresh ? "?fresh=true" : ""}`),
+    // A machine that is unwell takes the whole of its grace, and of its scripts' limits, to say so.
+    health: (fresh) =>
+      fresh
+        ? callJson({ ...options, answerWithin: 0 }, "GET", "/v1/host/health?fresh=true")
+        : call("GET", "/v1/host/health"),
     diff: (from, to) =>
       call("GET", `/v1/host/diff?${new URLSearchParams({ from, ...(to && { to }) }).toString()}`),
     begin: (verb, body) => call("POST", `/v1/host/${verb}`, body),
@@ -91,7 +97,7 @@ async function callJson<T extends object>(
   return value;
 }
 
-/** The daemon checks what it sends against its schemas; here it only has to be JSON. */
+/** What a daemon sends is of the types that its own code has; here it only has to be JSON. */
 function parse<T extends object>(options: ClientOptions, text: string): T | ErrorResponse {
   try {
     return JSON.parse(text);
@@ -146,7 +152,9 @@ async function send(
         resolve(response);
       },
     );
-    call.setTimeout(answerMs, () => call.destroy(new Error("its daemon does not answer")));
+    call.setTimeout(options.answerWithin ?? usualAnswerMs, () =>
+      call.destroy(new Error("its daemon does not answer")),
+    );
     call.on("error", (error) => reject(unreachable(options, error)));
     call.end(text);
   });

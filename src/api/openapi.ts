@@ -60,7 +60,10 @@ function describe(one: Route, names: ReadonlyMap<object, string>): Json {
         content: { [media]: { schema: reference(one.response, names) } },
       },
       default: {
-        description: `Refused or failed: ${codes}`,
+        description:
+          one.status === 202
+            ? `Refused, or how the operation that was begun fails: ${codes}`
+            : `Refused or failed: ${codes}`,
         content: { "application/json": { schema: reference(schemas.errorResponseSchema, names) } },
       },
     },

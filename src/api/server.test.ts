@@ -149,6 +149,34 @@ test("a path is matched part by part", () => {
   }
 });
 
+test("an address that is none is not found, and no defect", () =>
+  withApp(async (app) => {
+    for (const url of ["/v1/operations/%zz", "//", "//v1/host", "nonsense:"]) {
+      const { status } = await get(app, url);
+      assert.equal(status, 404, url);
+    }
+  }));
+
+test("a body that is too long is refused by name", () =>
+  withApp(async (app) => {
+    const folder = await mkdtemp(join(tmpdir(), "atoll-api-"));
+    const socketPath = join(folder, "api.sock");
+    const server = await serve(app, socketPath);
+    try {
+      const body = await new Promise<string>((resolve, reject) => {
+        request({ socketPath, method: "POST", path: "/v1/host/kargs" }, (response) => resolve(text(response)))
+          .once("error", reject)
+          .end("x".repeat(1_000_000));
+      });
+      const { error }: ErrorResponse = JSON.parse(body);
+      assert.equal(error.code, "REQUEST_INVALID");
+      assert.match(error.message, /over 65536 bytes/);
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true });
+    }
+  }));
+
 test("it serves on a unix socket that others may not use, and takes over a stale one", () =>
   withApp(async (app) => {
     const folder = await mkdtemp(join(tmpdir(), "atoll-api-"));

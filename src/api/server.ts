@@ -30,7 +30,7 @@ export type Api = (request: ApiRequest) => Promise<ApiReply>;
 export function api(routes: readonly Route[], parts: ApiParts, log: Log): Api {
   return async (request) => {
     try {
-      const { pathname, searchParams } = new URL(request.url, "http://atoll");
+      const { pathname, searchParams } = addressOf(request);
       if (request.method === "GET" && pathname === "/v1/openapi.json")
         return reply(200, openApiDocument(routes));
       const { route, parameters } = find(routes, request.method, pathname);
@@ -47,6 +47,14 @@ export function api(routes: readonly Route[], parts: ApiParts, log: Log): Api {
       return reply(error.status, { error: errorBody(error) });
     }
   };
+}
+
+/** Errors: NOT_FOUND. */
+function addressOf({ method, url }: ApiRequest): URL {
+  // Not against a base: a path that begins with two slashes would name a host.
+  const address = URL.canParse(`http://atoll${url}`) ? new URL(`http://atoll${url}`) : null;
+  if (address === null) throw new AtollError("ROUTE_UNKNOWN", { what: `route ${method} ${url}` });
+  return address;
 }
 
 function reply(status: number, json: unknown): ApiReply {
@@ -80,9 +88,20 @@ export function match(template: string, path: string): Record<string, string> | 
     const value = given[index] ?? "";
     const name = /^\{(\w+)\}$/.exec(part)?.[1];
     if (name === undefined ? part !== value : value === "") return null;
-    if (name !== undefined) parameters[name] = decodeURIComponent(value);
+    const decoded = decode(value);
+    if (decoded === null) return null;
+    if (name !== undefined) parameters[name] = decoded;
   }
   return parameters;
+}
+
+/** Null when it is not percent-encoded as it should be. */
+function decode(value: string): string | null {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return null;
+  }
 }
 
 /** An empty body is an empty request. */
@@ -143,9 +162,10 @@ async function handle(answer: Api, request: IncomingMessage, response: ServerRes
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   try {
-    const body = await bodyOf(request);
     const { method = "GET", url = "/" } = request;
-    const said = await answer({ method, url, body, signal: gone.signal });
+    const body = await bodyOf(request);
+    const said =
+      body === null ? tooLong(`${method} ${url}`) : await answer({ method, url, body, signal: gone.signal });
     if ("json" in said.body) {
       response.writeHead(said.status, { "content-type": "application/json" });
       response.end(`${JSON.stringify(said.body.json)}\n`);
@@ -162,15 +182,23 @@ async function handle(answer: Api, request: IncomingMessage, response: ServerRes
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+function tooLong(route: string): ApiReply {
+  const problem = `the body is over ${longestBody} bytes`;
+  const error = new AtollError("REQUEST_INVALID", { route, problem });
+  return reply(error.status, { error: errorBody(error) });
+}
+
+/** The body of a request; null when it is longer than any may be. */
+async function bodyOf(request: IncomingMessage): Promise<string | null> {
   const chunks: Buffer[] = [];
   let length = 0;
+  // To its end, kept or not: who is still sending does not read the answer.
   for await (const chunk of request) {
     if (!Buffer.isBuffer(chunk)) continue;
     length += chunk.length;
-    if (length > longestBody) throw new RangeError("the body is too long");
-    chunks.push(chunk);
+    if (length <= longestBody) chunks.push(chunk);
   }
+  if (length > longestBody) return null;
   return Buffer.concat(chunks).toString("utf8");
 }
 

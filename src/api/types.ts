@@ -14,7 +14,7 @@
  * | GET /v1/operations | | `OperationsResponse`, newest first |
  * | GET /v1/operations/ID | | `Operation` |
  * | GET /v1/operations/ID/events | | lines of `OperationEvent` as JSON, from the start; ends when the operation does |
- * | DELETE /v1/operations/ID | | 202 `Operation`: asked to stop, and stops at the next safe point |
+ * | DELETE /v1/operations/ID | | 202 `Operation`: asked to stop: as long as nothing is changed it does, else it ends as it would |
  * | GET /v1/version | | `VersionResponse` |
  * | GET /v1/openapi.json | | the OpenAPI 3.1 document |
  *

@@ -114,12 +114,15 @@ test("a refusal is passed on", async () => {
 });
 
 const goingDown = result({ reboot: "started", deployment: wanted });
-const later = "2026-11-22T15:10:00Z";
+/** Its clock was not set yet: it starts in the past. */
+const rebooted = { boot: "boot-3", bootedAt: "1970-01-01T00:00:30Z" };
 
 test("a host that comes back well on what was wanted", async () => {
-  const back = sampleStatus({ bootedAt: later, deployments: [wanted] });
+  const back = sampleStatus({ ...rebooted, deployments: [wanted] });
+  // Still the boot before, whose clock was set meanwhile.
+  const stepped = sampleStatus({ bootedAt: "2026-11-22T15:10:00Z" });
   const told = await run(
-    { events: [goingDown], statuses: [sampleStatus(), unreachable, sampleStatus(), back] },
+    { events: [goingDown], statuses: [sampleStatus(), unreachable, stepped, back] },
     { reboot: true, wait: true },
   );
   assert.match(told.output, /is back on 20261122\.2, and well/);
@@ -128,22 +131,24 @@ test("a host that comes back well on what was wanted", async () => {
 
 test("a host that had to go back: exit code 1, and the reason", async () => {
   const back = sampleStatus({
-    bootedAt: later,
+    ...rebooted,
     trial: { state: "settled", bootId: "a-b", attempt: null, tries: 3, failedBootId: "c-d" },
     bad: [
       {
-        ...{ checksum: "new0", version: "20261122.2", kernelArguments: [], bootId: "c-d", at: later },
-        ...{
-          reasons: ["required.d/50-broken.sh failed"],
-          boots: [],
-          askedAgain: false,
-          blame: "tree" as const,
-        },
+        ...{ checksum: "new0", version: "20261122.2", kernelArguments: ["bad=1"], bootId: "e-f", at },
+        ...{ reasons: ["another time, with other arguments"], boots: [], askedAgain: false },
+        blame: "pair" as const,
+      },
+      {
+        ...{ checksum: "new0", version: "20261122.2", bootId: "c-d", at },
+        kernelArguments: wanted.kernelArguments ?? [],
+        ...{ reasons: ["required.d/50-broken.sh failed"], boots: [], askedAgain: false },
+        blame: "tree" as const,
       },
     ],
   });
   const onTrial = sampleStatus({
-    ...{ bootedAt: "2026-11-22T15:05:00Z", verdict: null, deployments: [wanted] },
+    ...{ boot: "boot-2", verdict: null, deployments: [wanted] },
     trial: { state: "on-trial", bootId: "c-d", attempt: 1, tries: 3, failedBootId: null },
   });
   const told = await run(
@@ -165,14 +170,14 @@ test("a connection that breaks because the host reboots, as told, is no failure"
 });
 
 test("with --json one document, with the status in the end when it was waited for", async () => {
-  const back = sampleStatus({ bootedAt: later, deployments: [wanted] });
+  const back = sampleStatus({ ...rebooted, deployments: [wanted] });
   const told = await run(
     { events: [goingDown], statuses: [sampleStatus(), back] },
     { reboot: true, wait: true, json: true },
   );
   const document = JSON.parse(told.output);
   assert.equal(document.result.deployment.checksum, "new0");
-  assert.equal(document.status.bootedAt, later);
+  assert.equal(document.status.boot, rebooted.boot);
 });
 
 test("kernel arguments go as they were given; with --again also those remembered as bad", async () => {

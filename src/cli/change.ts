@@ -85,7 +85,8 @@ function verdictText(
   if (cameUpWell(result, after)) {
     return styled(terminal, "good", `${after.hostname} is back on ${version}, and well.`);
   }
-  const bad = after.bad.find(({ checksum }) => checksum === result?.deployment?.checksum) ?? after.bad.at(-1);
+  const wanted = result?.deployment;
+  const bad = after.bad.findLast((tree) => wanted && sameDeployment(wanted, tree)) ?? after.bad.at(-1);
   const reasons = after.verdict?.outcome === "unwell" ? after.verdict.reasons : (bad?.reasons ?? []);
   const why = reasons.length > 0 ? `: ${reasons.join("; ")}` : "";
   const what =

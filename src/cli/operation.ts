@@ -99,8 +99,6 @@ function isUnknownOperation(error: unknown): boolean {
 /** How long one boot may take to be seen and judged: an emulated machine on a busy computer is slow. */
 const waitLimitMs = 30 * 60_000;
 const lookEveryMs = 1000;
-/** The clock of a host is set while it starts; a boot is another one when it began this much later. */
-const anotherBootMs = 5000;
 
 /**
  * Waits until the host has come up again after the boot that `before` shows, and has been judged; a host that gives
@@ -124,19 +122,19 @@ async function watchBoots(
   progress.step(`waiting for ${name} to come back`);
   let end = performance.now() + waitLimitMs;
   let current: Connection | null = null;
-  let lastBoot = before.bootedAt;
+  let lastBoot = before.boot;
   while (performance.now() < end) {
     if (context.signal.aborted) throw new AtollError("INTERRUPTED", { step: `waiting for ${name}` });
     await context.sleep(lookEveryMs);
     try {
       current ??= await connection.renew();
       const status = await current.client.status();
-      if (Date.parse(status.bootedAt) - Date.parse(lastBoot) > anotherBootMs) {
-        lastBoot = status.bootedAt;
+      if (status.boot !== lastBoot) {
+        lastBoot = status.boot;
         end = performance.now() + waitLimitMs;
         progress.step(bootStep(status));
       }
-      if (lastBoot !== before.bootedAt && isSettled(status)) return status;
+      if (lastBoot !== before.boot && isSettled(status)) return status;
     } catch (error) {
       // While it is down, nothing can be reached; a daemon that has just started may not know all yet.
       if (!hasCode(error, "HOST_UNREACHABLE") && !(error instanceof HostFailure)) throw error;

@@ -16,7 +16,7 @@ export function sampleDeployment(over: Partial<Deployment> = {}): Deployment {
 export function sampleStatus(over: Partial<StatusResponse> = {}): StatusResponse {
   return {
     hostname: "atoll-1",
-    bootedAt: "2026-11-22T15:00:00Z",
+    ...{ boot: "boot-1", bootedAt: "2026-11-22T15:00:00Z" },
     deployments: [sampleDeployment()],
     remotes: [],
     trial: { state: "good", bootId: "a-b", attempt: null, tries: 3, failedBootId: null },

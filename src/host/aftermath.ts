@@ -2,12 +2,13 @@
 import { hasCode } from "../errors.ts";
 import { silent } from "../progress.ts";
 import { findBad } from "./bad-trees.ts";
+import { parseBootRecord } from "./boot-id.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
 import { type Step, shownName } from "./plan.ts";
 import type { Ports } from "./ports.ts";
-import type { Intent } from "./store.ts";
+import type { Intent, Marker } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
 import { describeTrial, isOnTrial } from "./trial.ts";
 import { proveLayout } from "./update.ts";
@@ -63,20 +64,35 @@ async function recordBoot(ports: Ports): Promise<void> {
   );
 }
 
-/** An operation that a power cut or a crash ended: said in the history, its leavings deleted. */
-export async function clearInterruption(ports: Ports, signal: AbortSignal): Promise<void> {
-  const marker = await ports.store.marker.read();
+/**
+ * Deletes what the way to this boot may have left, and tells of an operation that a power cut or a crash ended, by its
+ * `marker`. libostree deletes old deployments' files as the machine goes down to a trial, and when a fallback is
+ * undeployed; nothing tells whether the power let it come to its end, so after a trial it is always done once more.
+ */
+export async function clearInterruption(
+  ports: Ports,
+  marker: Marker | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const { kind } = parseBootRecord(ports.commandLine);
+  if (marker === null && kind !== "trial" && kind !== "fallback") return;
+  // Until this has worked a commit may lie there without its files.
+  await ports.ostree.cleanup(signal);
   if (marker === null) return;
   const summary = `${marker.verb}, begun ${marker.startedAt}, was interrupted; what it left is deleted`;
-  // Until this has worked a commit may lie there without its files, which a later deployment would take for whole.
-  await ports.ostree.cleanup(signal);
   await ports.store.history.add(entry(ports.clock, "interrupted", summary));
-  await ports.store.marker.clear();
+  // Where this took more than one try, another operation may have marked itself since.
+  const { store } = ports;
+  if ((await store.marker.read())?.id === marker.id) await store.marker.clear();
 }
+
+/** How often what was lost is staged again; after that it was hardly the power. */
+const restagedAtMost = 3;
 
 /**
  * A staged deployment is written out at shutdown; where the power went first it is lost, and the old one boots.
- * The owner asked for it, so it is staged again. What came up, or fell back, or was staged in this boot, is not.
+ * The owner asked for it, so it is staged again. What came up, or fell back, or was staged in this boot, is not; nor
+ * what libostree could not write out, or what is lost again and again.
  */
 export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<void> {
   const intent = await ports.store.intent.read();
@@ -92,6 +108,14 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
   const { checksum, version } = intent;
   const about = { checksum, version, kernelArguments: null };
   const lost = `${shownName(intent)} was lost before it was written out`;
+  const times = (intent.lost ?? 0) + 1;
+  const failure = await finalizeFailure(ports, signal);
+  const giveUp = async (summary: string, reasons: readonly string[]): Promise<void> => {
+    await ports.store.intent.clear();
+    await ports.store.history.add(entry(ports.clock, "interrupted", summary, { ...about, reasons }));
+  };
+  if (failure !== null) return giveUp(`${shownName(intent)} could not be written out`, [failure]);
+  if (times > restagedAtMost) return giveUp(`${lost} ${times} times in a row, and is not staged again`, []);
   const steps: readonly Step[] = [
     { do: "stage", change: intent },
     { do: "record", kind: "restaged", summary: `${lost}; staged again`, about },
@@ -99,12 +123,17 @@ export async function restoreIntent(ports: Ports, signal: AbortSignal): Promise<
   try {
     await proveLayout(ports, checksum);
     await execute({ steps, summary: lost, reboot: "needed" }, ports, silent, signal);
+    await ports.store.intent.write({ ...intent, boot: ports.boot, lost: times });
   } catch (error) {
     if (signal.aborted || !hasCode(error, "COMMAND_FAILED", "NO_SPACE")) throw error;
-    await ports.store.intent.clear();
-    const reasons = [error.message];
-    await ports.store.history.add(
-      entry(ports.clock, "interrupted", `${lost}, and cannot be staged again`, { ...about, reasons }),
-    );
+    await giveUp(`${lost}, and cannot be staged again`, [error.message]);
   }
+}
+
+/** Why libostree could not write out what was staged when the machine went down; null when it did not say so. */
+async function finalizeFailure({ journal }: Ports, signal: AbortSignal): Promise<string | null> {
+  // The next boot's service tells what the one that finalizes has noted (libostree's _ostree_sysroot_boot_complete).
+  const lines = await journal.unit("ostree-boot-complete.service", signal).catch(() => []);
+  const told = /ostree-finalize-staged\.service failed on previous boot: (.+)/;
+  return lines.map((line) => told.exec(line)?.[1]).find((reason) => reason !== undefined) ?? null;
 }

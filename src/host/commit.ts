@@ -1,7 +1,7 @@
 /** Commits as libostree stores them: `(a{sv}aya(say)sstayay)`, the timestamp big endian (ostree-core.h). */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AtollError, isSystemError } from "../errors.ts";
+import { AtollError, hasCode, isSystemError } from "../errors.ts";
 import { decodeVariant, type GDictionary, type GValue } from "../gvariant.ts";
 import type { PackageVersion } from "./model.ts";
 
@@ -41,6 +41,16 @@ export async function readCommit(repo: string, checksum: string): Promise<Commit
     if (isSystemError(error, "ENOENT")) return null;
     const problem = error instanceof Error ? error.message : String(error);
     throw new AtollError("COMMIT_UNREADABLE", { checksum, problem }, error);
+  }
+}
+
+/** As `readCommit`, and null too when it cannot be read: for those to whom it is one fact among many. */
+export async function readCommitIfWhole(repo: string, checksum: string): Promise<Commit | null> {
+  try {
+    return await readCommit(repo, checksum);
+  } catch (error) {
+    if (hasCode(error, "COMMIT_UNREADABLE")) return null;
+    throw error;
   }
 }
 

@@ -6,6 +6,8 @@ import { durationPattern } from "../duration.ts";
 import { AtollError } from "../errors.ts";
 
 const duration = Type.String({ pattern: durationPattern });
+/** Time between two things: none at all would be no pause. */
+const interval = Type.String({ pattern: "^0*[1-9][0-9]*(s|min|h|d)$" });
 const percent = Type.Number({ minimum: 0, maximum: 50 });
 const closed = { additionalProperties: false };
 
@@ -29,7 +31,7 @@ const fileSchema = Type.Partial(
       update: Type.Partial(
         Type.Object(
           {
-            check: Type.Union([duration, Type.Literal("never")]),
+            check: Type.Union([interval, Type.Literal("never")]),
             "reserve-percent": percent,
             url: Type.String({ pattern: "^(https?|file)://" }),
           },

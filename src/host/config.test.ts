@@ -33,6 +33,11 @@ test("every mistake is told with its line and column", () => {
       "2:10",
       "update.check must be a duration such as 90s, 5min, 6h or 1d, or never",
     ],
+    [
+      "update:\n  check: 00s\n",
+      "2:10",
+      "update.check must be a duration such as 90s, 5min, 6h or 1d, or never",
+    ],
     ["health: 3\n", "1:9", "health must be object"],
     ["health: [\n", "2:1", ""],
   ] as const;

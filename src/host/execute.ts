@@ -21,9 +21,12 @@ interface Execution {
 type StepOf<Kind extends Step["do"]> = Extract<Step, { do: Kind }>;
 type Executor<Kind extends Step["do"]> = (execution: Execution, step: StepOf<Kind>) => Promise<void>;
 
+/** Steps that leave the host as it is, whether or not others follow. */
+const preparations: ReadonlySet<Step["do"]> = new Set(["fetch", "save-baseline"]);
+
 /**
- * Does what `plan` says. Between steps it stops when `signal` fires; within a step only a fetch does, for the others
- * are short, and half of one is no use to anybody. Errors: INTERRUPTED, and those of the steps.
+ * Does what `plan` says. When `signal` fires, a preparation stops; from the first step that changes something on, all
+ * are done, for they are short, and a change without its record helps nobody. Errors: INTERRUPTED, and those of the steps.
  */
 export async function execute(
   plan: Plan,
@@ -31,9 +34,11 @@ export async function execute(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
+  let stop = signal;
   for (const step of plan.steps) {
-    if (signal.aborted) throw new AtollError("INTERRUPTED", { step: step.do });
-    await perform({ ports, progress, signal }, step);
+    if (stop.aborted) throw new AtollError("INTERRUPTED", { step: step.do });
+    if (!preparations.has(step.do)) stop = whole();
+    await perform({ ports, progress, signal: stop }, step);
   }
 }
 
@@ -83,9 +88,8 @@ const stage: Executor<"stage"> = async ({ ports, progress }, { change }) => {
   progress.step(`staging ${shownName(change)}`);
   await markAskedAgain(ports, change);
   await ports.ostree.stage(change, whole());
-  const stagedAt = ports.clock.now().toISOString();
   const { checksum, version, origin, kernelArguments } = change;
-  await ports.store.intent.write({ checksum, version, origin, kernelArguments, stagedAt, boot: ports.boot });
+  await ports.store.intent.write({ checksum, version, origin, kernelArguments, boot: ports.boot });
 };
 
 /** What is staged although it is remembered as bad was asked for by name; a fallback from it is to be told again. */

@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { AtollError } from "../errors.ts";
 import { bootIdOf } from "./boot-id.ts";
 import type { HostConfig } from "./config.ts";
 import { checksumOf, type FakeTree, stagedFile, treeIdOf, writeTree } from "./fake-ostree.ts";
@@ -43,6 +44,10 @@ export interface FakeMachine {
   readonly well: Set<string>;
   /** What the remote has; fetching it makes it local. */
   newest: FakeTree | null;
+  /** What GPG says of every tree here. */
+  signature: Signature;
+  /** What it had before, by their parents. */
+  older: FakeTree[];
   rebooting: boolean;
   /** Effects left until the power is cut; null for never. */
   power: number | null;
@@ -94,6 +99,8 @@ export async function fakeMachine(version: string): Promise<FakeMachine> {
     environment: new Map([["atoll_good", bootIdOf(treeIdOf(version), ["rw"])]]),
     well: new Set(),
     newest: null,
+    signature: goodSignature,
+    older: [],
     rebooting: false,
     power: null,
     effects: 0,
@@ -270,11 +277,16 @@ function fakeOSTree(machine: FakeMachine, paths: SysrootPaths, effect: () => voi
   const partial = (checksum: string): string =>
     join(paths.root, "ostree/repo/state", `${checksum}.commitpartial`);
   return {
-    async fetchCommit() {
+    async fetchCommit(_branch, asked) {
       effect();
-      if (machine.newest) await writeTree(paths, machine.newest);
-      await writeFile(partial(newest()), "");
-      return newest();
+      const checksum = asked ?? newest();
+      const tree = [machine.newest, ...machine.older].find(
+        (one) => one && checksumOf(one.version) === checksum,
+      );
+      if (tree?.refused) throw new AtollError("COMMIT_KEY_UNKNOWN", unknownKey(tree.version));
+      if (tree) await writeTree(paths, tree);
+      await writeFile(partial(checksum), "");
+      return checksum;
     },
     async fetch(_branch, checksum) {
       effect();
@@ -303,8 +315,12 @@ function fakeOSTree(machine: FakeMachine, paths: SysrootPaths, effect: () => voi
       }),
     cleanup: () => changed(() => {}),
     unlock: () => changed(() => {}),
-    verify: async () => goodSignature,
+    verify: async () => machine.signature,
   };
+}
+
+function unknownKey(version: string): { version: string; checksum: string; url: string; key: string } {
+  return { version, checksum: checksumOf(version), url: "http://origin/repo", key: "B2" };
 }
 
 const emptyDisk: FileSystem = {

@@ -10,6 +10,8 @@ export interface FakeTree {
   readonly parent?: string;
   /** Items of `ostree.sizes`; the commit says nothing of sizes when absent. */
   readonly sizes?: readonly Buffer[];
+  /** Signed with a key that nobody trusts any more. */
+  readonly refused?: boolean;
 }
 
 export function checksumOf(version: string): string {

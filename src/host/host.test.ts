@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { AtollError, hasCode } from "../errors.ts";
 import { type FakeMachine, fakeMachine, PowerCut } from "./fake-machine.ts";
-import { checksumOf } from "./fake-ostree.ts";
+import { checksumOf, writeTree } from "./fake-ostree.ts";
 import { type Host, openHost } from "./host.ts";
 import type { HostRequests, HostVerb, Operation } from "./model.ts";
 import { openOperations } from "./operations.ts";
@@ -276,6 +276,199 @@ test("what an interruption left is tried again until it is deleted, and said to 
     assert.deepEqual(recovering, [true, true]);
     assert.equal((await host.status(signal)).recovering, false);
     assert.equal(await marker.read(), null);
+  }));
+
+test("only an operation that has to wait for the verdict says that it waits", () =>
+  withMachine(async (machine) => {
+    const steps = async (settle: "before" | "after"): Promise<string[]> => {
+      const host = hostOf(machine);
+      if (settle === "before") await host.settle(signal);
+      const { id } = await host.begin("usroverlay", {});
+      if (settle === "after") await host.settle(signal);
+      const said: string[] = [];
+      for await (const event of host.operations.events(id, signal)) {
+        if (event.type === "step") said.push(event.step);
+      }
+      return said;
+    };
+    const work = "laying a writable layer over /usr";
+    assert.deepEqual(await steps("after"), ["waiting until this boot is judged", work]);
+    assert.deepEqual(await steps("before"), [work]);
+  }));
+
+test("an operation that waits for the verdict leaves the marker of the interrupted one alone", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const { marker } = ports.store;
+    await marker.write({ id: "1", verb: "deploy", startedAt: "2026-11-22T15:00:00Z" });
+    const host = hostOf(machine);
+    machine.newest = { version: "1.1" };
+    const { id } = await host.begin("upgrade", {});
+    assert.equal((await marker.read())?.verb, "deploy");
+    await host.settle(signal);
+    for await (const _ of host.operations.events(id, signal)) {
+      // Until it ends.
+    }
+    assert.equal(host.operations.get(id).state, "done");
+    const told = machine.history.filter(({ kind }) => kind === "interrupted");
+    assert.match(told[0]?.summary ?? "", /^deploy, begun 2026-11-22T15:00:00Z, was interrupted/);
+    assert.equal(told.length, 1);
+    assert.equal(await marker.read(), null);
+  }));
+
+test("an interruption that is put right late is told, and leaves the marker of what runs by then alone", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const { marker } = ports.store;
+    await marker.write({ id: "1", verb: "deploy", startedAt: "2026-11-22T15:00:00Z" });
+    let tries = 0;
+    const ostree = {
+      ...ports.ostree,
+      async cleanup() {
+        tries += 1;
+        if (tries === 1) throw new AtollError("INTERRUPTED", { step: "the test" });
+        await marker.write({ id: "2", verb: "upgrade", startedAt: "2026-11-22T15:01:00Z" });
+      },
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker };
+    await openHost({ ...ports, ostree }, openOperations(parts)).settle(signal);
+    assert.match(machine.history.at(-1)?.summary ?? "", /^deploy, begun/);
+    assert.equal((await marker.read())?.id, "2");
+  }));
+
+test("a marker that cannot be written keeps nobody from cleaning up", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    const full = async (): Promise<void> => {
+      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    };
+    const marker = { ...ports.store.marker, write: full, clear: full };
+    const store = { ...ports.store, marker };
+    const operations = openOperations({ clock: ports.clock, log: ports.log, marker });
+    const done = await ask(openHost({ ...ports, store }, operations), "cleanup", {});
+    assert.equal(done.state, "done", done.error?.message);
+  }));
+
+test("fresh health checks are made once for all who ask, and not beside the judge's", () =>
+  withMachine(async (machine) => {
+    const { ports } = machine;
+    let runs = 0;
+    const selfCheck = async (): Promise<void> => {
+      runs++;
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    const host = openHost({ ...ports, selfCheck }, openOperations(parts));
+    const asked = [host.health(true, signal), host.health(true, signal)];
+    await new Promise(setImmediate);
+    assert.equal(runs, 0);
+    await host.settle(signal);
+    const [first, second] = await Promise.all(asked);
+    assert.equal(first?.report?.outcome, "well");
+    assert.equal(first?.report, second?.report);
+    assert.equal(runs, 1);
+    await host.health(true, signal);
+    assert.equal(runs, 2);
+  }));
+
+test("what could not be written out is not staged again, and its reason is told", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(false);
+    const { ports } = machine;
+    const reason = "Modified config file newly defaults to directory 'a', cannot merge";
+    const lines = [`error: ostree-finalize-staged.service failed on previous boot: ${reason}`];
+    const unit = async (name: string): Promise<string[]> =>
+      name === "ostree-boot-complete.service" ? lines : [];
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    const host = openHost({ ...ports, journal: { ...ports.journal, unit } }, openOperations(parts));
+    await host.settle(signal);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+    const last = machine.history.at(-1);
+    assert.equal(last?.summary, "1.1 could not be written out");
+    assert.deepEqual(last?.reasons, [reason]);
+    assert.equal(await ports.store.intent.read(), null);
+  }));
+
+test("what is lost again and again is staged again three times", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    for (let boots = 0; boots < 5; boots++) {
+      await machine.boot(false);
+      await live(machine);
+    }
+    assert.equal(machine.history.filter(({ kind }) => kind === "restaged").length, 3);
+    assert.match(machine.history.map(({ summary }) => summary).join("\n"), /lost .* 4 times in a row/);
+    assert.deepEqual(await versions(machine), ["1.0 booted"]);
+  }));
+
+test("what was staged and lost is staged again before what nothing holds is deleted", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(false);
+    const { ports } = machine;
+    await ports.store.marker.write({ id: "1", verb: "pin", startedAt: "2026-11-22T15:00:00Z" });
+    const done: string[] = [];
+    const ostree: typeof ports.ostree = {
+      ...ports.ostree,
+      async stage(change) {
+        done.push("stage");
+        await ports.ostree.stage(change, signal);
+      },
+      async cleanup() {
+        done.push("cleanup");
+      },
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    await openHost({ ...ports, ostree }, openOperations(parts)).settle(signal);
+    assert.deepEqual(done, ["stage", "cleanup"]);
+  }));
+
+test("what a trial may have left half deleted is deleted, also without a marker", () =>
+  withMachine(async (machine) => {
+    let cleanups = 0;
+    const settleCounting = async (): Promise<void> => {
+      const { ports } = machine;
+      const ostree = {
+        ...ports.ostree,
+        async cleanup() {
+          cleanups++;
+        },
+      };
+      const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+      await openHost({ ...ports, ostree }, openOperations(parts)).settle(signal);
+    };
+    await settleCounting();
+    assert.equal(cleanups, 0, "nothing came before");
+    machine.newest = { version: "1.1" };
+    await ask(hostOf(machine), "upgrade", {});
+    await machine.boot(true);
+    machine.well.add(machine.bootIdAt(0));
+    await settleCounting();
+    assert.equal(cleanups, 1);
+  }));
+
+test("a tree whose files may have gone is fetched again, though its commit is there", () =>
+  withMachine(async (machine) => {
+    machine.newest = { version: "1.1" };
+    await writeTree(machine.ports.paths.sysroot, machine.newest);
+    const { ports } = machine;
+    const fetched: string[] = [];
+    const ostree = {
+      ...ports.ostree,
+      fetchCommit: async () => checksumOf("1.1"),
+      async fetch(_branch: unknown, checksum: string) {
+        fetched.push(checksum);
+      },
+    };
+    const parts = { clock: ports.clock, log: ports.log, marker: ports.store.marker };
+    const host = openHost({ ...ports, ostree }, openOperations(parts));
+    assert.equal((await ask(host, "deploy", { target: "1.1" })).state, "done");
+    assert.deepEqual(fetched, [checksumOf("1.1")]);
+    await ask(host, "deploy", { target: "1.0" });
+    assert.equal(fetched.length, 1, "what is deployed is whole");
   }));
 
 test("an older tree is refused unless asked for, and nothing to do is said so", () =>

@@ -32,7 +32,7 @@ export interface Host {
   readonly operations: Operations;
   status(signal: AbortSignal): Promise<HostStatus>;
   history(limit: number): Promise<{ entries: HistoryEntry[]; bad: readonly BadTree[] }>;
-  /** The judge's report on this boot; with `fresh`, of checks made now, which judge nothing. */
+  /** The judge's report on this boot; with `fresh`, of checks made now, after it, which judge nothing. */
   health(
     fresh: boolean,
     signal: AbortSignal,
@@ -56,12 +56,18 @@ export interface Host {
 interface Now {
   updateProblem: HostStatus["updateProblem"];
   recovering: boolean;
+  /** False: operations wait. */
+  triedToSettle: boolean;
 }
 
 export function openHost(ports: Ports, operations: Operations): Host {
   const signatures = new Map<string, Signature>();
-  const now: Now = { updateProblem: null, recovering: true };
+  const now: Now = { updateProblem: null, recovering: true, triedToSettle: false };
   const settled = Promise.withResolvers<void>();
+  const tried = (): void => {
+    now.triedToSettle = true;
+    settled.resolve();
+  };
   const look = async (signal: AbortSignal): Promise<void> => {
     try {
       await lookForUpdate(ports, signal);
@@ -72,6 +78,16 @@ export function openHost(ports: Ports, operations: Operations): Host {
       ports.log.warning(`looking for an update: ${message}`);
     }
   };
+  let checking: Promise<HealthReport> | null = null;
+  // One at a time, after the judge's own: all who ask share it, and the owner's scripts never run beside themselves.
+  const freshChecks = (): Promise<HealthReport> => {
+    checking ??= settled.promise
+      .then(() => checkHealth(ports, new AbortController().signal))
+      .finally(() => {
+        checking = null;
+      });
+    return checking;
+  };
   return {
     operations,
     status: (signal) => statusOf(ports, signatures, now, signal),
@@ -81,14 +97,14 @@ export function openHost(ports: Ports, operations: Operations): Host {
     },
     async health(fresh, signal) {
       const judgement = await ports.store.judgement.read();
-      const report = fresh ? await checkHealth(ports, signal) : (judgement?.report ?? null);
+      const report = fresh ? await abortable(freshChecks(), signal) : (judgement?.report ?? null);
       return { report, verdict: judgement?.verdict ?? null };
     },
     diff: (from, to) => diffTrees(ports, from, to),
     begin: (verb, request) =>
-      begin({ ports, operations, signatures, settled: settled.promise }, verb, request),
+      begin({ ports, operations, signatures, now, settled: settled.promise }, verb, request),
     async settle(signal) {
-      await settle(ports, operations, settled.resolve, signal);
+      await settle(ports, tried, signal);
       now.recovering = false;
     },
     async watchForUpdates(signal) {
@@ -120,19 +136,16 @@ const settleAgain = 10_000;
 const settleAgainLongest = 600_000;
 
 /** Calls `first` when it was tried once: what cannot be settled must not keep its owner from mending it. */
-async function settle(
-  ports: Ports,
-  operations: Operations,
-  first: () => void,
-  signal: AbortSignal,
-): Promise<void> {
+async function settle(ports: Ports, first: () => void, signal: AbortSignal): Promise<void> {
+  // Once, and before any operation may mark itself.
+  const interrupted = await ports.store.marker.read().catch(() => null);
   for (let wait = settleAgain; ; wait = Math.min(wait * 2, settleAgainLongest)) {
     try {
       await welcomeBoot(ports, signal);
       if (!(await settleTrial(ports, signal))) return;
-      // At a second try one may be under way, whose marker says nothing of an interruption.
-      if (operations.running() === null) await clearInterruption(ports, signal);
+      // In this order: what was staged and lost is held by nothing that keeps it from being deleted.
       await restoreIntent(ports, signal);
+      await clearInterruption(ports, interrupted, signal);
       return;
     } catch (thrown) {
       if (signal.aborted || hasCode(thrown, "HOST_NOT_ATOLL")) throw thrown;
@@ -158,12 +171,13 @@ interface BeginParts {
   readonly ports: Ports;
   readonly operations: Operations;
   readonly signatures: Map<string, Signature>;
+  readonly now: Now;
   /** Resolves when this boot is judged and what came of it is written down, or that failed once. */
   readonly settled: Promise<void>;
 }
 
 async function begin<Verb extends HostVerb>(
-  { ports, operations, signatures, settled }: BeginParts,
+  { ports, operations, signatures, now, settled }: BeginParts,
   verb: Verb,
   request: HostRequests[Verb],
 ): Promise<Operation> {
@@ -171,17 +185,25 @@ async function begin<Verb extends HostVerb>(
   if (state === "on-trial" || state === "judged-unwell") {
     throw new AtollError("ON_TRIAL", { attempt: attempt ?? "1" });
   }
-  const work: Work = async (progress, signal) => {
-    if (!(await isSettled(settled))) progress.step("waiting until this boot is judged");
+  const work: Work = async (progress, signal, mark) => {
+    if (!now.triedToSettle) progress.step("waiting until this boot is judged");
     await abortable(settled, signal);
+    await mark();
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
       const stays = outcome.reboot === "not-needed";
-      const deployment = stays ? null : await nextDeployment(ports, signatures, signal);
+      // What is done is told, also to who asked meanwhile to stop.
+      const told = new AbortController().signal;
+      const deployment = stays ? null : await nextDeployment(ports, signatures, told);
       if (outcome.reboot === "started") progress.step("rebooting");
       return { ...outcome, deployment };
     } catch (error) {
-      await recordRefusal(ports, verb, error);
+      // A disk so full that nothing can be written down must not hide what is wrong.
+      await recordRefusal(ports, verb, error).catch((failure: unknown) =>
+        ports.log.error(
+          `${verb} was refused, which cannot be written down: ${asAtollError(failure).message}`,
+        ),
+      );
       throw error;
     }
   };
@@ -193,19 +215,15 @@ async function begin<Verb extends HostVerb>(
   });
 }
 
-function isSettled(settled: Promise<void>): Promise<boolean> {
-  return Promise.race([settled.then(() => true), Promise.resolve(false)]);
-}
-
 /** `promise`, given up when `signal` fires. Errors: INTERRUPTED. */
-async function abortable(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const gone = Promise.withResolvers<never>();
   const abort = (): void =>
     gone.reject(new AtollError("INTERRUPTED", { step: "waiting until this boot is judged" }));
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   try {
-    await Promise.race([promise, gone.promise]);
+    return await Promise.race([promise, gone.promise]);
   } finally {
     signal.removeEventListener("abort", abort);
   }

@@ -219,6 +219,8 @@ export interface Remote {
 /** Everything that `atoll host status` shows. */
 export interface HostStatus {
   readonly hostname: string;
+  /** The kernel's name for this boot: the clock may be set while it lasts, this stays. */
+  readonly boot: string;
   readonly bootedAt: string;
   /** In boot order. Exactly one is booted on a running host. */
   readonly deployments: readonly Deployment[];
@@ -232,7 +234,7 @@ export interface HostStatus {
   readonly bad: readonly BadTree[];
   /** What the next boot will find in /etc changed from both sides; empty when nothing is staged. */
   readonly conflicts: readonly EtcConflict[];
-  /** Until this boot is judged, and what an interruption left is put right. Operations wait for it. */
+  /** Until this boot is judged, and what an interruption left is put right. Operations wait for the first try at it. */
   readonly recovering: boolean;
 }
 
@@ -274,7 +276,7 @@ export interface RebaseRequest {
 
 export interface DeployRequest {
   /** A version or a checksum. To name it is to ask for it: older ones and remembered bad ones are taken. */
-  readonly target: DeploymentName;
+  readonly target: string;
   readonly reboot?: boolean;
 }
 

@@ -7,8 +7,15 @@ import type { Log } from "./log.ts";
 import type { ErrorBody, HostVerb, Operation, OperationEvent, OperationResult } from "./model.ts";
 import type { Marker, Slot } from "./store.ts";
 
-/** Work that says what it does, and stops at the next safe point when `signal` fires. */
-export type Work = (progress: Progress, signal: AbortSignal) => Promise<OperationResult>;
+/**
+ * Work that says what it does, and stops at the next safe point when `signal` fires. It calls `mark` when it begins to
+ * write: from then until it ends, a start of the daemon finds it interrupted.
+ */
+export type Work = (
+  progress: Progress,
+  signal: AbortSignal,
+  mark: () => Promise<void>,
+) => Promise<OperationResult>;
 
 export interface Operations {
   /**
@@ -128,10 +135,18 @@ async function carryOut(
     },
     detail: (detail) => say({ type: "detail", at: at(), detail }),
   };
+  let marked = false;
+  const mark = (): Promise<void> => {
+    marked = true;
+    return noted(marker.write({ id, verb, startedAt }), log);
+  };
+  // Not before it is its own: until then it may be that of an interrupted one, which is still to be told.
+  const unmark = async (): Promise<void> => {
+    if (marked) await noted(marker.clear(), log);
+  };
   try {
-    await marker.write({ id, verb, startedAt });
-    const result = await work(progress, running.controller.signal);
-    await marker.clear();
+    const result = await work(progress, running.controller.signal, mark);
+    await unmark();
     running.operation = { ...running.operation, state: "done", endedAt: at(), result };
     log.info(`${verb}: ${result.summary}`);
     say({ type: "result", at: at(), result });
@@ -139,14 +154,19 @@ async function carryOut(
   } catch (thrown) {
     const error = asAtollError(thrown);
     const state = running.controller.signal.aborted ? "cancelled" : "failed";
-    await marker
-      .clear()
-      .catch((failure: unknown) => log.error(`the marker of ${verb} stays: ${String(failure)}`));
+    await unmark();
     running.operation = { ...running.operation, state, endedAt: at(), error: errorBody(error) };
     log.error(`${verb}: ${error.code}: ${error.message}`);
     if (error.code === "INTERNAL" && error.cause instanceof Error) log.error(error.cause.stack ?? "");
     say({ type: "error", at: at(), error: errorBody(error) });
   }
+}
+
+/** A full disk must not keep `cleanup` from being its way out: without its marker an operation is only not told of. */
+async function noted(change: Promise<void>, log: Log): Promise<void> {
+  await change.catch((failure: unknown) =>
+    log.error(`the marker of an operation: ${failure instanceof Error ? failure.message : String(failure)}`),
+  );
 }
 
 /** An error as it goes to people and programs. */

@@ -26,8 +26,8 @@ export interface StageRequest {
 
 /** What this room asks of OSTree. Each call is whole or not at all; libostree sees to that. */
 export interface OSTree {
-  /** Fetches and verifies the newest commit object of `branch`, `depth` ancestors too (-1: all); gives its checksum. */
-  fetchCommit(branch: Branch, depth: number, signal: AbortSignal): Promise<string>;
+  /** Fetches and verifies the commit object `checksum` of `branch`, the newest one for null; gives its checksum. */
+  fetchCommit(branch: Branch, checksum: string | null, signal: AbortSignal): Promise<string>;
   /** Fetches and verifies everything in `checksum`. Goes on where an earlier one stopped. */
   fetch(branch: Branch, checksum: string, onLine: (line: string) => void, signal: AbortSignal): Promise<void>;
   /** Makes `checksum` what boots next, written out at shutdown. */
@@ -56,8 +56,10 @@ export function ostreeProgram(sysroot: string, outside: Systemd["runOutside"]): 
     signal: AbortSignal,
   ): Promise<RunResult> => ostree(["admin", verb, `--sysroot=${sysroot}`, ...args], step, signal);
   return {
-    async fetchCommit(branch, depth, signal) {
-      await pull(repo, branch, branch.ref, ["--commit-metadata-only", `--depth=${depth}`], () => {}, signal);
+    async fetchCommit(branch, checksum, signal) {
+      const what = checksum === null ? branch.ref : `${branch.ref}@${checksum}`;
+      await pull(repo, branch, what, ["--commit-metadata-only", "--depth=0"], () => {}, signal);
+      if (checksum !== null) return checksum;
       const refspec = `${branch.remote}:${branch.ref}`;
       const { stdout } = await ostree(
         ["rev-parse", `--repo=${repo}`, refspec],

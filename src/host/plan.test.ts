@@ -37,21 +37,28 @@ function observed(...deployments: InstalledDeployment[]): Observed {
   return { deployments, bad: [] };
 }
 
-test("rollback with something staged drops it and goes back all the same", () => {
-  const plan = planRollback(observed(staged, booted, previous), false);
-  assert.deepEqual(
-    plan.steps.map((step) => step.do),
-    ["undeploy", "forget-change", "save-baseline", "set-default", "record"],
-  );
-  assert.equal(plan.summary, "1.7 boots next");
+test("rollback with something staged drops it and stays, whether or not there is a way back", () => {
+  for (const all of [
+    [staged, booted, previous],
+    [staged, booted],
+  ]) {
+    const plan = planRollback(observed(...all), true);
+    assert.deepEqual(
+      plan.steps.map((step) => step.do),
+      ["undeploy", "forget-change", "record"],
+    );
+    assert.equal(plan.summary, "1.9 was dropped; 1.8 boots next");
+    assert.equal(plan.reboot, "not-needed", "what is to run runs");
+  }
 });
 
-test("rollback with nothing before drops what is staged", () => {
-  const plan = planRollback(observed(staged, booted), false);
+test("rollback goes one back where nothing is staged", () => {
+  const plan = planRollback(observed(booted, previous), false);
   assert.deepEqual(
     plan.steps.map((step) => step.do),
-    ["undeploy", "forget-change", "record"],
+    ["save-baseline", "forget-change", "set-default", "record"],
   );
+  assert.equal(plan.summary, "1.7 boots next");
   assert.throws(
     () => planRollback(observed(booted), false),
     (error) => hasCode(error, "NO_ROLLBACK"),

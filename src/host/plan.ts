@@ -64,7 +64,7 @@ export interface Observed {
 export interface Candidate {
   readonly commit: Commit;
   readonly branch: Branch;
-  /** Whether all of it is on this host. */
+  /** Whether all of it is known to be on this host. */
   readonly complete: boolean;
 }
 
@@ -110,7 +110,9 @@ export function planDeploy(observed: Observed, candidate: Candidate, options: De
   const next = nextOf(deployments);
   const reboot = options.reboot ? "started" : "needed";
   if (next.checksum === commit.checksum && next.origin === origin) {
-    if (next.booted) return nothing(`${shownName(commit)} is running, and nothing newer is there`);
+    // Who names a version asks nothing about newer ones.
+    const also = options.allowBad ? " already" : ", and nothing newer is there";
+    if (next.booted) return nothing(`${shownName(commit)} is running${also}`);
     const steps: Step[] = options.reboot ? [{ do: "save-baseline" }] : [];
     return { steps, summary: `${shownName(commit)} is ready and boots next`, reboot };
   }
@@ -173,23 +175,25 @@ export function isOlder(tree: Dated, than: Dated): boolean {
   return byVersion === 0 ? tree.timestamp < than.timestamp : byVersion < 0;
 }
 
-/** Undoes the last change of what boots next, or goes one deployment back. Errors: NO_ROLLBACK. */
+/** Undoes the last change: drops what is staged, else goes one deployment back. Errors: NO_ROLLBACK. */
 export function planRollback({ deployments }: Observed, reboot: boolean): Plan {
   const staged = deployments.find((one) => one.staged);
   const installed = deployments.filter((one) => !one.staged);
   const booted = bootedOf(deployments);
   // A default that does not run yet was chosen by hand: to go back means to stay.
   const target = installed[0]?.booted ? installed[1] : booted;
-  if (target === undefined) {
-    if (!staged) throw new AtollError("NO_ROLLBACK");
-    return withDropped(staged, `${shownName(staged)} was dropped; ${shownName(booted)} boots next`);
+  if (staged) {
+    return withDropped(
+      staged,
+      `${shownName(staged)} was dropped; ${shownName(installed[0] ?? booted)} boots next`,
+    );
   }
+  if (target === undefined) throw new AtollError("NO_ROLLBACK");
   const about = { checksum: target.checksum, version: target.version, kernelArguments: null };
   return {
     steps: [
-      ...(staged ? [{ do: "undeploy", id: staged.id } as const] : []),
-      { do: "forget-change" },
       { do: "save-baseline" },
+      { do: "forget-change" },
       { do: "set-default", id: target.id },
       {
         do: "record",

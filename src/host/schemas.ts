@@ -199,6 +199,7 @@ export const historyEntrySchema = Type.Object({
 
 export const hostStatusSchema = Type.Object({
   hostname: text,
+  boot: Type.String({ description: "The kernel's name for this boot" }),
   bootedAt: time,
   deployments: Type.Array(deploymentSchema),
   remotes: Type.Array(Type.Object({ name: text, url: text })),

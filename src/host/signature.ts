@@ -1,4 +1,5 @@
 /** What GPG says of a commit, from the text of `ostree show` (libostree's ostree-gpg-verify-result.c, C locale). */
+import { AtollError } from "../errors.ts";
 import type { Signature } from "./model.ts";
 
 const none: Signature = { valid: false, problem: "unsigned", keyId: null, who: null, signedAt: null };
@@ -15,6 +16,32 @@ export function parseSignature(output: string): Signature {
     .slice(1)
     .map(parseBlock);
   return blocks.find((signature) => signature.valid) ?? blocks[0] ?? { ...none, problem: "unreadable" };
+}
+
+/**
+ * Errors: COMMIT_UNSIGNED, COMMIT_KEY_UNKNOWN, COMMIT_KEY_REVOKED, COMMIT_KEY_EXPIRED, COMMIT_SIGNATURE_BAD, by which
+ * `tree` is not vouched for.
+ */
+export function requireValid(
+  { problem, keyId }: Signature,
+  tree: { readonly version: string; readonly checksum: string; readonly url: string },
+): void {
+  const key = keyId ?? "unknown";
+  switch (problem) {
+    case null:
+      return;
+    case "unsigned":
+      throw new AtollError("COMMIT_UNSIGNED", tree);
+    case "unknown-key":
+      throw new AtollError("COMMIT_KEY_UNKNOWN", { ...tree, key });
+    case "revoked-key":
+      throw new AtollError("COMMIT_KEY_REVOKED", { ...tree, key });
+    case "expired":
+      throw new AtollError("COMMIT_KEY_EXPIRED", { ...tree, key });
+    case "bad":
+    case "unreadable":
+      throw new AtollError("COMMIT_SIGNATURE_BAD", { ...tree, problem: `it is ${problem}` });
+  }
 }
 
 function parseBlock(block: string): Signature {

@@ -40,6 +40,7 @@ export async function statusOf(
   const known = deployments.some((one) => one.checksum === update?.checksum);
   return {
     hostname: ports.hostname(),
+    boot: ports.boot,
     bootedAt: ports.bootedAt,
     deployments,
     remotes: sysroot.remotes,
@@ -72,8 +73,8 @@ async function signedDeployments(
   return signed;
 }
 
-/** What cannot be checked is not valid; the status has more to tell than that. */
-async function signatureOf(
+/** Who signed `checksum`. What cannot be checked is not valid; those who ask have more to do than that. */
+export async function signatureOf(
   ports: Ports,
   checksum: string,
   remote: string,

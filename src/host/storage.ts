@@ -43,7 +43,7 @@ export interface Reserve {
 export const needToLook: Need = { guessed: false, bytes: 1_000_000, inodes: 16, bootBytes: 0 };
 
 /** To lay out one more deployment of a tree that is here but does not say its sizes: a guess, on the safe side. */
-export const needToLayOut: Need = { bytes: 80_000_000, inodes: 20_000, bootBytes: 0 };
+export const needToLayOut: Need = { guessed: true, bytes: 80_000_000, inodes: 20_000, bootBytes: 0 };
 
 /** Directories are made anew in each deployment; files are links. An empty ext4 directory takes one block. */
 const directoryBytes = 4096;

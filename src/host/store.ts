@@ -1,6 +1,6 @@
 /**
- * What the host remembers, in /var/lib/atoll between boots and in /run/atoll within one: one JSON file for each thing, replaced whole, and the
- * history, to which lines are added. A power cut leaves each as it was or as it was to be.
+ * What the host remembers, in /var/lib/atoll between boots and in /run/atoll within one: one JSON file for each thing,
+ * replaced whole, and the history, to which lines are added. A power cut leaves each as it was or as it was to be.
  */
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -38,9 +38,10 @@ const intentSchema = Type.Object({
   version: Type.Union([Type.String(), Type.Null()]),
   origin: Type.String(),
   kernelArguments: Type.Array(Type.String()),
-  stagedAt: Type.String(),
   /** The boot in which it was staged. */
   boot: Type.String(),
+  /** How often it was staged again because it was lost. */
+  lost: Type.Optional(Type.Number()),
 });
 
 /** The tries of the boot id on trial that ended with an unwell verdict. */
@@ -147,7 +148,14 @@ function fileSlot<S extends TSchema>(path: string, schema: S, log: Log): Slot<Ke
     },
     write: (value) => replaceFile(path, `${JSON.stringify(value)}\n`),
     async clear() {
-      await rm(path, { force: true });
+      try {
+        await rm(path);
+      } catch (error) {
+        if (isSystemError(error, "ENOENT")) return;
+        throw error;
+      }
+      // Else a power cut soon after brings it back.
+      await syncDirectory(dirname(path));
     },
   };
 }

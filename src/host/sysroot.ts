@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { AtollError, isSystemError } from "../errors.ts";
 import { decodeVariant } from "../gvariant.ts";
 import { bootIdOf, ownedArguments, parseTreeId } from "./boot-id.ts";
-import { type Commit, readCommit } from "./commit.ts";
+import { type Commit, readCommit, readCommitIfWhole } from "./commit.ts";
 import type { Deployment, Remote } from "./model.ts";
 
 /** Everything about a deployment but who signed it, which takes GPG to say. */
@@ -37,10 +37,10 @@ export function deploymentDirectory(paths: SysrootPaths, id: string): string {
   return join(paths.root, "ostree", "deploy", stateroot, "deploy", id);
 }
 
-/** Errors: HOST_NOT_ATOLL when there is no stateroot; COMMIT_UNREADABLE. */
+/** Errors: HOST_NOT_ATOLL when there is no stateroot. */
 export async function readSysroot(paths: SysrootPaths): Promise<Sysroot> {
   const staged = await readStaged(paths);
-  const installed = await readEntries(paths);
+  const installed = await againIfGone(() => readEntries(paths));
   const found = [...(staged ? [staged] : []), ...installed];
   const rootDevice = await stat(paths.running);
   const facts = await Promise.all(found.map((entry) => describe(paths, entry, rootDevice)));
@@ -63,7 +63,8 @@ async function describe(
 ): Promise<Facts> {
   const directory = deploymentDirectory(paths, entry.id);
   const [checksum = "", serial = "0"] = entry.id.split(".");
-  const commit = await readCommit(repositoryOf(paths), checksum);
+  // Its version and date only; a damaged object must not keep the host from going back, or from removing it.
+  const commit = await readCommitIfWhole(repositoryOf(paths), checksum);
   const origin = parseOrigin(await textOf(`${directory}.origin`));
   const treeId = parseTreeId(await textOf(join(directory, "usr/lib/atoll/boot-id.cfg")));
   const here = await stat(directory).catch(() => null);
@@ -108,6 +109,19 @@ export function parseBootEntry(text: string): { version: number; options: string
   };
 }
 
+/**
+ * What `read` gives. libostree puts new entries and links in place as a whole, then deletes the old ones: who was about
+ * to read these finds them gone, and the new ones at a second look. Errors: those of `read`.
+ */
+export async function againIfGone<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isSystemError(error, "ENOENT")) throw error;
+    return read();
+  }
+}
+
 async function readEntries(paths: SysrootPaths): Promise<Entry[]> {
   const directory = join(paths.root, "boot/loader/entries");
   const names = await readdir(directory).catch((error: unknown) => {
@@ -115,7 +129,7 @@ async function readEntries(paths: SysrootPaths): Promise<Entry[]> {
   });
   const files = names.filter((name) => name.startsWith("ostree-") && name.endsWith(".conf"));
   const entries = await Promise.all(
-    files.map(async (name) => parseBootEntry(await textOf(join(directory, name)))),
+    files.map(async (name) => parseBootEntry(await readFile(join(directory, name), "utf8"))),
   );
   const ordered = entries.toSorted((a, b) => b.version - a.version);
   return Promise.all(ordered.map((entry) => deployedAs(paths, entry.options)));
@@ -170,14 +184,6 @@ export function parseRemotes(text: string): Remote[] {
       url: /^url\s*=\s*(.+)$/m.exec(group)?.[1],
     }))
     .flatMap(({ name, url }) => (name !== undefined && url !== undefined ? [{ name, url: url.trim() }] : []));
-}
-
-/** True when `checksum` and all that it holds is in the repository. */
-export async function isComplete(paths: SysrootPaths, checksum: string): Promise<boolean> {
-  const repo = repositoryOf(paths);
-  if ((await readCommit(repo, checksum)) === null) return false;
-  const partial = await stat(join(repo, "state", `${checksum}.commitpartial`)).catch(() => null);
-  return partial === null;
 }
 
 /** `checksum` and its ancestors, newest first, as far as their commit objects are here. */

@@ -3,32 +3,31 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError, asAtollError } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
-import { type Commit, readCommit, type SizedObject } from "./commit.ts";
+import { type Commit, readCommit, readCommitIfWhole, type SizedObject } from "./commit.ts";
 import type { UpdateAvailable } from "./model.ts";
 import { answersTo, branchOf } from "./names.ts";
 import type { Branch } from "./ostree.ts";
 import { bootedOf, type Candidate, planDeploy } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { guessedNeed, type Need, needOf, needToLayOut, needToLook, shortage, shownBytes } from "./storage.ts";
-import {
-  deploymentDirectory,
-  isComplete,
-  readAncestry,
-  readSysroot,
-  repositoryOf,
-  type Sysroot,
-} from "./sysroot.ts";
+import { deploymentDirectory, readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 
 /** The newest tree of `branch`. Errors: those of the remote and of signatures; COMMIT_UNREADABLE. */
-export async function newestOf(ports: Ports, branch: Branch, signal: AbortSignal): Promise<Candidate> {
+export async function newestOf(
+  ports: Ports,
+  sysroot: Sysroot,
+  branch: Branch,
+  signal: AbortSignal,
+): Promise<Candidate> {
   await proveRoom(ports, needToLook);
-  const checksum = await ports.ostree.fetchCommit(branch, 0, signal);
-  return candidateOf(ports, branch, await commitOf(ports, checksum));
+  const checksum = await ports.ostree.fetchCommit(branch, null, signal);
+  return candidateOf(sysroot, branch, await commitOf(ports, checksum));
 }
 
 /**
- * The tree that `name` (a version or a checksum) means: among the deployments, else in the history of `branch`.
- * Errors: DEPLOYMENT_UNKNOWN, and those of `newestOf`.
+ * The tree that `name` (a version or a checksum) means: among the deployments, else in the history of `branch`, from
+ * its newest one back. What is older than the tree that is asked for is nobody's business: its key may have been
+ * retired long ago. Errors: DEPLOYMENT_UNKNOWN, and those of `newestOf`.
  */
 export async function namedTree(
   ports: Ports,
@@ -38,18 +37,35 @@ export async function namedTree(
   signal: AbortSignal,
 ): Promise<Candidate> {
   const installed = sysroot.deployments.find((one) => answersTo(one, name));
-  if (installed) return candidateOf(ports, branch, await commitOf(ports, installed.checksum));
-  await proveRoom(ports, needToLook);
-  const newest = await ports.ostree.fetchCommit(branch, -1, signal);
-  const line = await readAncestry(ports.paths.sysroot, newest);
-  const commit = line.find((one) => answersTo(one, name));
-  const where = `${branch.ref} at ${branch.url}`;
-  if (!commit) throw new AtollError("DEPLOYMENT_UNKNOWN", { name, where });
-  return candidateOf(ports, branch, commit);
+  if (installed) return candidateOf(sysroot, branch, await commitOf(ports, installed.checksum));
+  let { commit } = await newestOf(ports, sysroot, branch, signal);
+  while (!answersTo(commit, name)) {
+    const where = `${branch.ref} at ${branch.url}`;
+    if (commit.parent === null) throw new AtollError("DEPLOYMENT_UNKNOWN", { name, where });
+    commit = await ancestor(ports, branch, commit.parent, signal);
+  }
+  return candidateOf(sysroot, branch, commit);
 }
 
-async function candidateOf(ports: Ports, branch: Branch, commit: Commit): Promise<Candidate> {
-  return { commit, branch, complete: await isComplete(ports.paths.sysroot, commit.checksum) };
+/** The commit `checksum`, fetched where it is not here yet. Errors: those of `newestOf`. */
+async function ancestor(
+  ports: Ports,
+  branch: Branch,
+  checksum: string,
+  signal: AbortSignal,
+): Promise<Commit> {
+  const known = await readCommit(repositoryOf(ports.paths.sysroot), checksum);
+  if (known) return known;
+  await proveRoom(ports, needToLook);
+  return commitOf(ports, await ports.ostree.fetchCommit(branch, checksum, signal));
+}
+
+/**
+ * Only what is deployed is known to be whole: where the power ends libostree's deleting, a commit may lie there without
+ * its files and without a mark of that. To fetch what is there takes a look at each object, and brings what is missing.
+ */
+function candidateOf({ deployments }: Sysroot, branch: Branch, commit: Commit): Candidate {
+  return { commit, branch, complete: deployments.some(({ checksum }) => checksum === commit.checksum) };
 }
 
 async function commitOf(ports: Ports, checksum: string): Promise<Commit> {
@@ -150,7 +166,7 @@ export async function lookForUpdate(ports: Ports, signal: AbortSignal): Promise<
   const sysroot = await readSysroot(ports.paths.sysroot);
   const booted = bootedOf(sysroot.deployments);
   const branch = branchOf(booted.origin, sysroot, ports.config.update.url);
-  const candidate = await newestOf(ports, branch, signal);
+  const candidate = await newestOf(ports, sysroot, branch, signal);
   if (candidate.commit.checksum === booted.checksum) {
     await ports.store.update.clear();
     return null;
@@ -178,7 +194,7 @@ async function describeUpdate(
 ): Promise<UpdateAvailable> {
   const { commit, branch } = candidate;
   const booted = bootedOf(sysroot.deployments);
-  const running = await readCommit(repositoryOf(ports.paths.sysroot), booted.checksum);
+  const running = await readCommitIfWhole(repositoryOf(ports.paths.sysroot), booted.checksum);
   const fit = await Promise.all([refusalOf(ports, sysroot, candidate), needFor(ports, sysroot, candidate)]);
   const [refusal, need] = fit;
   return {

@@ -1,9 +1,9 @@
 /** The verbs: each looks at what there is, plans, and has the plan carried out. */
 
-import { hasCode } from "../errors.ts";
+import { asAtollError, hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
 import type { Progress } from "../progress.ts";
-import { readCommit } from "./commit.ts";
+import { readCommitIfWhole } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
 import type { HostRequests, HostVerb, OperationResult, PackageDiff, UpdateAvailable } from "./model.ts";
 import { branchOf, rebasedOrigin } from "./names.ts";
@@ -21,6 +21,8 @@ import {
   shownName,
 } from "./plan.ts";
 import type { Ports } from "./ports.ts";
+import { requireValid } from "./signature.ts";
+import { signatureOf } from "./status.ts";
 import { shownBytes } from "./storage.ts";
 import { readSysroot, repositoryOf, type Sysroot } from "./sysroot.ts";
 import { lookForUpdate, namedTree, newestOf, proveFit, proveLayout, rememberUpdate } from "./update.ts";
@@ -40,7 +42,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
     const branch = branchOf(bootedOf(sysroot.deployments).origin, sysroot, ports.config.update.url);
     progress.step(`looking for an update at ${branch.url}`);
     if (request.mode === "check") return check(ports, signal);
-    const candidate = await newestOf(ports, branch, signal);
+    const candidate = await newestOf(ports, sysroot, branch, signal);
     const options = {
       allowDowngrade: request.allowDowngrade ?? false,
       allowBad: false,
@@ -57,7 +59,9 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
       );
     } catch (error) {
       if (hasCode(error, "DOWNGRADE", "REMEMBERED_BAD", "NO_SPACE")) {
-        await rememberUpdate(ports, sysroot, candidate, signal);
+        await rememberUpdate(ports, sysroot, candidate, signal).catch((failure: unknown) =>
+          ports.log.error(`the update cannot be remembered: ${asAtollError(failure).message}`),
+        );
       }
       throw error;
     }
@@ -70,7 +74,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
       ports.config.update.url,
     );
     progress.step(`looking for ${branch.ref} at ${branch.url}`);
-    const candidate = await newestOf(ports, branch, signal);
+    const candidate = await newestOf(ports, sysroot, branch, signal);
     const options = {
       allowDowngrade: request.allowDowngrade ?? false,
       allowBad: false,
@@ -88,6 +92,7 @@ export const verbs: { readonly [Name in HostVerb]: Verb<Name> } = {
   },
   async rollback(ports, request, progress, signal) {
     const { observed } = await observe(ports);
+    await warnOfRollback(ports, observed, progress, signal);
     return carryOut(ports, planRollback(observed, request.reboot ?? false), progress, signal);
   },
   async kargs(ports, request, progress, signal) {
@@ -141,6 +146,8 @@ async function deploy(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (plan.steps.some((step) => step.do === "stage")) {
+    // What is fetched is verified by that; what is here may have been signed with a key that is no longer trusted.
+    if (candidate.complete) await proveVouchedFor(ports, candidate, signal);
     progress.step("checking that it fits");
     await proveFit(ports, sysroot, candidate);
   }
@@ -148,12 +155,38 @@ async function deploy(
   return { ...outcome, packages: outcome.changed ? await packagesOf(ports, sysroot, candidate) : null };
 }
 
+/** Errors: those of signatures. */
+async function proveVouchedFor(
+  ports: Ports,
+  { commit, branch }: Candidate,
+  signal: AbortSignal,
+): Promise<void> {
+  const { checksum, version } = commit;
+  const signature = await ports.ostree.verify(checksum, branch.remote, signal);
+  const shown = checksum.slice(0, 12);
+  requireValid(signature, { checksum: shown, version: version ?? shown, url: branch.url });
+}
+
+/** The way back stays open whoever signed what is there, but not in silence. */
+async function warnOfRollback(
+  ports: Ports,
+  { deployments }: Observed,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const target = deployments.some((one) => one.staged) ? undefined : deployments.find((one) => one.rollback);
+  const remote = target?.origin?.split(":")[0];
+  if (!target || remote === undefined) return;
+  const { valid, problem } = await signatureOf(ports, target.checksum, remote, signal);
+  if (!valid) progress.step(`warning: the signature of ${shownName(target)} does not hold (${problem})`);
+}
+
 async function packagesOf(
   ports: Ports,
   { deployments }: Sysroot,
   { commit }: Candidate,
 ): Promise<PackageDiff | null> {
-  const running = await readCommit(repositoryOf(ports.paths.sysroot), bootedOf(deployments).checksum);
+  const running = await readCommitIfWhole(repositoryOf(ports.paths.sysroot), bootedOf(deployments).checksum);
   return running?.packages && commit.packages ? diffPackages(running.packages, commit.packages) : null;
 }
 
@@ -165,6 +198,7 @@ async function carryOut(ports: Ports, plan: Plan, progress: Progress, signal: Ab
     update: null,
     packages: null,
     conflicts: plan.reboot === "not-needed" ? [] : await stagedConflicts(ports),
-    reboot: plan.reboot,
+    // Who asked to stop when it was too late for that does not want to see the machine go down.
+    reboot: plan.reboot === "started" && signal.aborted ? "needed" : plan.reboot,
   };
 }
