@@ -1,3 +1,4 @@
+import { access } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -17,4 +18,12 @@ export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
 /** Where the lab keeps its machines, its key and its origin. */
 export function labDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return join(stateDirectory(env), "lab");
+}
+
+/** Whether there is something at `path` that may be used as `mode` says (access(2)); to be there is enough when absent. */
+export async function exists(path: string, mode?: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
 }

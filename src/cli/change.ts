@@ -12,6 +12,13 @@ export interface RebootOptions {
   readonly wait?: boolean;
 }
 
+/** The options of a verb that changes what boots next. */
+export function addRebootOptions(command: Command): Command {
+  return command
+    .option("--reboot", "and reboot into it")
+    .option("--wait", "with --reboot: wait until the host is back and judged");
+}
+
 /** Has the host do one of its changing verbs, and tells what came of it. */
 export async function changeHost<V extends HostVerb>(
   context: CliContext,

@@ -151,7 +151,7 @@ function signatureText(signature: Signature): string {
 
 function updateLines(update: UpdateAvailable, view: View): string[] {
   const facts = [
-    update.version ?? update.checksum.slice(0, 12),
+    treeName(update),
     localTime(update.timestamp),
     update.size === null ? "size unknown" : size(update.size),
   ];
@@ -161,6 +161,11 @@ function updateLines(update: UpdateAvailable, view: View): string[] {
   if (update.refusal) lines.push(wrap(`would be refused: ${update.refusal.message}`, view.columns, indent));
   else lines.push(`${indent}take it with: atoll upgrade --reboot`);
   return lines;
+}
+
+/** A tree by the name that people know it by. */
+export function treeName(tree: { readonly version: string | null; readonly checksum: string }): string {
+  return tree.version ?? tree.checksum.slice(0, 12);
 }
 
 /** `2 packages up (curl, openssl), 1 added (htop)`. */
@@ -181,8 +186,7 @@ export function packageSummary(packages: PackageDiff): string {
 }
 
 function badLines(bad: BadTree, view: View): string[] {
-  const name = bad.version ?? bad.checksum.slice(0, 12);
   const why = bad.reasons.join("; ") || "no reason was found";
   const again = bad.askedAgain ? "You have asked for it again since." : "Not tried again unless you name it.";
-  return labelled("bad", `${name} went back on ${localTime(bad.at)}: ${why}. ${again}`, view, "bad");
+  return labelled("bad", `${treeName(bad)} went back on ${localTime(bad.at)}: ${why}. ${again}`, view, "bad");
 }

@@ -1,6 +1,6 @@
-import { access } from "node:fs/promises";
 import { type HostClient, hostClient } from "../api/client.ts";
 import { AtollError } from "../errors.ts";
+import { exists } from "../paths.ts";
 
 /** A way to one host's daemon. */
 export interface Connection {
@@ -37,10 +37,7 @@ export function localConnection(signal: AbortSignal): Connection {
 
 /** Whether this computer is itself an Atoll host. */
 export async function hasLocalSocket(): Promise<boolean> {
-  return access(localSocket).then(
-    () => true,
-    () => false,
-  );
+  return exists(localSocket);
 }
 
 /** `[user@]address[:port]`, an IPv6 address with a port in brackets. */

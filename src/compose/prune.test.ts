@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { access, link, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { withExclusive } from "../exclusive.ts";
+import { exists } from "../paths.ts";
 import { silent } from "../progress.ts";
 import { findEntries, listCache } from "./cache.ts";
 import { markUsed, usingCache } from "./cache-use.ts";
@@ -38,12 +39,6 @@ async function withCache(check: (cache: string) => Promise<void>): Promise<void>
     await rm(folder, { recursive: true });
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 const dayMs = 86_400_000;
 /** Nobody can set back when a file was changed, so the tests look from the future. */

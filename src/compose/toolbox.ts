@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { access, mkdir, realpath, rename } from "node:fs/promises";
+import { mkdir, realpath, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { AtollError, hasCode } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
-import { projectRoot, stateDirectory } from "../paths.ts";
+import { exists, projectRoot, stateDirectory } from "../paths.ts";
 import { type RunOptions, type RunResult, run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 import { markUsed, usingCache } from "./cache-use.ts";
@@ -284,11 +284,4 @@ async function checkNamespaces(signal: AbortSignal | undefined): Promise<void> {
       error instanceof AtollError ? String(error.parameters.output ?? error.message) : String(error);
     throw new AtollError("TOOLBOX_NO_NAMESPACE", { cause }, error);
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -6,7 +6,8 @@ import { parseBootRecord } from "./boot-id.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
-import { type Step, shownName } from "./plan.ts";
+import { shownName } from "./names.ts";
+import type { Step } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import type { Intent, Marker } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
@@ -57,7 +58,7 @@ async function recordBoot(ports: Ports): Promise<void> {
     fallback: " after a fallback",
     unmanaged: "",
   };
-  const summary = `booted ${booted?.version ?? booted?.checksum.slice(0, 12) ?? "an unknown tree"}${how[boot.kind]}`;
+  const summary = `booted ${booted ? shownName(booted) : "an unknown tree"}${how[boot.kind]}`;
   const { checksum = null, version = null } = booted ?? {};
   await ports.store.history.add(
     entry(ports.clock, "boot", summary, { checksum, version, bootId: boot.bootId }),

@@ -8,7 +8,8 @@ import { findEtcConflicts } from "./etc-conflicts.ts";
 import { observeBaseline } from "./health.ts";
 import { entry } from "./history.ts";
 import type { EtcConflict } from "./model.ts";
-import { type Change, type Plan, type Step, shownName } from "./plan.ts";
+import { shownName } from "./names.ts";
+import type { Change, Plan, Step } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { deploymentDirectory, type InstalledDeployment, readSysroot } from "./sysroot.ts";
 
@@ -74,7 +75,7 @@ function whole(): AbortSignal {
 }
 
 const fetch: Executor<"fetch"> = async ({ ports, progress, signal }, { branch, checksum, version }) => {
-  progress.step(`fetching ${version ?? checksum.slice(0, 12)} from ${branch.url}`);
+  progress.step(`fetching ${shownName({ checksum, version })} from ${branch.url}`);
   await ports.ostree.fetch(branch, checksum, (line) => progress.detail(line), signal);
 };
 

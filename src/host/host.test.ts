@@ -5,7 +5,7 @@ import { hasCode } from "../errors.ts";
 import { ask, hostOf, live, versions, withMachine } from "./fake-host.ts";
 import { type FakeMachine, PowerCut } from "./fake-machine.ts";
 import { checksumOf, writeTree } from "./fake-ostree.ts";
-import { openHost } from "./host.ts";
+import { type Host, openHost } from "./host.ts";
 import { openOperations } from "./operations.ts";
 
 const signal = new AbortController().signal;

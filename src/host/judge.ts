@@ -9,6 +9,7 @@ import { checkHealth, longestJudging, observeBaseline, reach, runHooks, sumUp } 
 import { entry } from "./history.ts";
 import { boots } from "./journal.ts";
 import type { BadTree, FailedBoot, HealthReport, Verdict } from "./model.ts";
+import { shownName } from "./names.ts";
 import type { Ports } from "./ports.ts";
 import { replaceFile } from "./store.ts";
 import { type InstalledDeployment, readSysroot } from "./sysroot.ts";
@@ -220,7 +221,7 @@ async function remember(ports: Ports, { boot }: TrialObservation, signal: AbortS
   };
   const others = ((await ports.store.bad.read()) ?? []).filter(({ bootId }) => bootId !== tree.bootId);
   await ports.store.bad.write([...others, tree]);
-  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${version ?? checksum.slice(0, 12)} did not become well in ${tries} tries`;
+  const summary = `went back to ${running?.version ?? "the last good deployment"}: ${shownName(tree)} did not become well in ${tries} tries`;
   await ports.store.history.add(entry(ports.clock, "fallback", summary, { ...tree, kernelArguments: null }));
 }
 

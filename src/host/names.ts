@@ -20,6 +20,11 @@ export function answersTo(
   return tree.version === name || (isChecksum(name) && tree.checksum.startsWith(name));
 }
 
+/** A tree by the name that people know it by. */
+export function shownName(tree: { readonly version: string | null; readonly checksum: string }): string {
+  return tree.version ?? tree.checksum.slice(0, 12);
+}
+
 /**
  * The deployment that `name` means, or null when none answers to it.
  * Errors: DEPLOYMENT_AMBIGUOUS when several trees do. Of several deployments of one tree, the first in boot order.

@@ -8,7 +8,7 @@ import { findBad, findBadPair } from "./bad-trees.ts";
 import type { Commit } from "./commit.ts";
 import { editKernelArguments, kernelArgumentDiff } from "./kernel-arguments.ts";
 import type { BadTree, CleanupRequest, HistoryKind, KargsRequest, OperationResult } from "./model.ts";
-import { namedDeployment } from "./names.ts";
+import { namedDeployment, shownName } from "./names.ts";
 import type { Branch } from "./ostree.ts";
 import type { InstalledDeployment } from "./sysroot.ts";
 
@@ -87,11 +87,6 @@ function nextOf(deployments: readonly InstalledDeployment[]): InstalledDeploymen
 
 function argumentsOf(deployments: readonly InstalledDeployment[]): readonly string[] {
   return nextOf(deployments).kernelArguments ?? bootedOf(deployments).kernelArguments ?? [];
-}
-
-/** A tree by the name that people know it by. */
-export function shownName(tree: { readonly version: string | null; readonly checksum: string }): string {
-  return tree.version ?? tree.checksum.slice(0, 12);
 }
 
 interface DeployOptions {

@@ -6,7 +6,7 @@ import type { Progress } from "../progress.ts";
 import { readCommitIfWhole } from "./commit.ts";
 import { execute, stagedConflicts } from "./execute.ts";
 import type { HostRequests, HostVerb, OperationResult, PackageDiff, UpdateAvailable } from "./model.ts";
-import { branchOf, rebasedOrigin } from "./names.ts";
+import { branchOf, rebasedOrigin, shownName } from "./names.ts";
 import {
   bootedOf,
   type Candidate,
@@ -18,7 +18,6 @@ import {
   planPin,
   planRollback,
   planUnlock,
-  shownName,
 } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { requireValid } from "./signature.ts";

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, constants } from "node:fs/promises";
+import { constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { AtollError } from "../errors.ts";
+import { exists } from "../paths.ts";
 import { run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 
@@ -91,21 +92,14 @@ async function installBySudo(names: readonly string[], { progress, signal }: Ins
 }
 
 async function isPresent({ by }: Prerequisite, env: NodeJS.ProcessEnv): Promise<boolean> {
-  return "file" in by ? canAccess(by.file, constants.R_OK) : findProgram(by.program, env);
+  return "file" in by ? exists(by.file, constants.R_OK) : findProgram(by.program, env);
 }
 
 /** Whether `program` is in PATH, or where Debian keeps the programs of administrators. */
 async function findProgram(program: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   const folders = [...(env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
   for (const folder of folders) {
-    if (folder && (await canAccess(join(folder, program), constants.X_OK))) return true;
+    if (folder && (await exists(join(folder, program), constants.X_OK))) return true;
   }
   return false;
-}
-
-function canAccess(path: string, mode: number): Promise<boolean> {
-  return access(path, mode).then(
-    () => true,
-    () => false,
-  );
 }

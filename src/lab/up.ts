@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { markUsed, usingCache } from "../compose/cache-use.ts";
 import { type ComposeResult, composeTree } from "../compose/compose.ts";
@@ -7,7 +7,7 @@ import { buildImage } from "../compose/image.ts";
 import { openToolbox } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
-import { labDirectory } from "../paths.ts";
+import { exists, labDirectory } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import {
@@ -230,11 +230,4 @@ async function settle(options: UpOptions, tools: LabTools, each: UpMachine): Pro
   if (each.was !== "running") progress.step(`waiting for the page of ${name}`);
   await waitForPage(page, name, signal);
   return { ...each, page };
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -3,6 +3,7 @@ import { exitCodes } from "../../errors.ts";
 import { type CliContext, makeHostCommand, withHost } from "../command.ts";
 import { json } from "../output.ts";
 import { packageTable } from "../packages.ts";
+import { treeName } from "../status-text.ts";
 
 export function diffCommand(context: CliContext): Command {
   const command = makeHostCommand(context, "diff", "show which packages differ between two versions", [
@@ -17,8 +18,7 @@ export function diffCommand(context: CliContext): Command {
       const diff = await client.diff(from, to);
       if (options.json) context.terminal.out(json(diff));
       else {
-        const name = (tree: typeof diff.from): string => tree.version ?? tree.checksum.slice(0, 12);
-        context.terminal.out(`${name(diff.from)} → ${name(diff.to)}`);
+        context.terminal.out(`${treeName(diff.from)} → ${treeName(diff.to)}`);
         context.terminal.out(
           diff.packages
             ? packageTable(diff.packages, context.terminal)

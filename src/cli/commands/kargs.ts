@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { changeHost, type RebootOptions } from "../change.ts";
+import { addRebootOptions, changeHost, type RebootOptions } from "../change.ts";
 import { type CliContext, type CommonOptions, makeHostCommand, misuse, withHost } from "../command.ts";
 import { json } from "../output.ts";
 
@@ -19,10 +19,8 @@ export function kargsCommand(context: CliContext): Command {
     .option("--append <key[=value]>", "add one; may be given again", collect)
     .option("--delete <key[=value]>", "remove one; may be given again", collect)
     .option("--replace <key=[old=]new>", "give one another value; may be given again", collect)
-    .option("--again", "try them although they are remembered as bad")
-    .option("--reboot", "and reboot into it")
-    .option("--wait", "with --reboot: wait until the host is back and judged");
-  return command.action(async () => {
+    .option("--again", "try them although they are remembered as bad");
+  return addRebootOptions(command).action(async () => {
     const options: KargsOptions = command.optsWithGlobals();
     const changes = {
       ...(options.append && { append: options.append }),

@@ -1,10 +1,10 @@
-import { access } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { AtollError } from "../../errors.ts";
 import { createMachine } from "../../lab/machine.ts";
 import { type Firmware, firmwares } from "../../lab/qemu.ts";
 import { labKey } from "../../lab/ssh.ts";
+import { exists } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand, parseCount } from "../command.ts";
 import { labTools } from "../lab-tools.ts";
 import { json } from "../output.ts";
@@ -61,11 +61,4 @@ export function labCreateCommand(context: CliContext): Command {
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

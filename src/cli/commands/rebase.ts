@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { changeHost, type RebootOptions } from "../change.ts";
+import { addRebootOptions, changeHost, type RebootOptions } from "../change.ts";
 import { type CliContext, type CommonOptions, makeHostCommand } from "../command.ts";
 
 interface RebaseOptions extends CommonOptions, RebootOptions {
@@ -13,11 +13,11 @@ export function rebaseCommand(context: CliContext): Command {
       command: "atoll host rebase atoll:atoll/x86_64/stable --reboot",
       does: "a whole remote:ref, and go there now",
     },
-  ])
-    .argument("<stream>", "a stream, a ref, or remote:ref")
-    .option("--reboot", "and reboot into it")
-    .option("--wait", "with --reboot: wait until the host is back and judged")
-    .option("--allow-downgrade", "take a version that is older than the one that runs");
+  ]).argument("<stream>", "a stream, a ref, or remote:ref");
+  addRebootOptions(command).option(
+    "--allow-downgrade",
+    "take a version that is older than the one that runs",
+  );
   return command.action(async (to: string) => {
     const options: RebaseOptions = command.optsWithGlobals();
     const body = {

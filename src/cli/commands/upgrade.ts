@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { UpgradeRequest } from "../../api/types.ts";
-import { changeHost, type RebootOptions } from "../change.ts";
+import { addRebootOptions, changeHost, type RebootOptions } from "../change.ts";
 import { type CliContext, type CommonOptions, makeHostCommand, misuse } from "../command.ts";
 
 interface UpgradeOptions extends CommonOptions, RebootOptions {
@@ -16,10 +16,11 @@ export function upgradeCommand(context: CliContext): Command {
     { command: "atoll upgrade --reboot --wait", does: "go there now, and tell how it went" },
   ])
     .option("--check", "only look whether there is one")
-    .option("--stage", "make it ready for the next reboot (what happens without options)")
-    .option("--reboot", "and reboot into it")
-    .option("--wait", "with --reboot: wait until the host is back and judged")
-    .option("--allow-downgrade", "take a version that is older than the one that runs");
+    .option("--stage", "make it ready for the next reboot (what happens without options)");
+  addRebootOptions(command).option(
+    "--allow-downgrade",
+    "take a version that is older than the one that runs",
+  );
   return command.action(async () => {
     const options: UpgradeOptions = command.optsWithGlobals();
     await changeHost(context, command, "upgrade", upgradeRequest(command, options), options);
