@@ -7,7 +7,7 @@ import type { Progress } from "../progress.ts";
 import { openBase, treesPath } from "./base.ts";
 import { hashInputs } from "./inputs.ts";
 import { type Lock, writeLock } from "./lock.ts";
-import { commitMetadata, type TreeName } from "./metadata.ts";
+import { commitMetadata, commitSource, type TreeName } from "./metadata.ts";
 import { openRepository, type Release, type Repository, readMetadata, readReleases } from "./repository.ts";
 import { type LockState, settleLock } from "./settle-lock.ts";
 import type { ShapePlan } from "./shape.ts";
@@ -152,6 +152,7 @@ async function makeRelease(composing: Composing, intent: Intent): Promise<Compos
     const checksum = await repository.commit({
       ...{ tree: work, ref, parent: newest?.checksum ?? null, subject: `Atoll ${version}`, timestamp },
       metadata: await commitMetadata(treefile, lock.value, inputs, tree),
+      detached: await commitSource(treefile),
     });
     await makeDeltas(composing, releases, checksum);
     progress.step("signing the summary");
