@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { withExclusive } from "../exclusive.ts";
 import type { Progress } from "../progress.ts";
 import { makeDebRepository } from "./deb-repository.ts";
+import type { Mirrors } from "./debs.ts";
 import { type Lock, lockHash } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
 import type { PinnedIds } from "./users.ts";
@@ -12,6 +13,8 @@ import { formatEntries } from "./users.ts";
 interface BaseOptions {
   readonly toolbox: Toolbox;
   readonly cache: string;
+  /** Where a package's file comes from anew that was damaged in the cache. */
+  readonly mirrors: Mirrors;
   readonly progress: Progress;
   readonly signal?: AbortSignal;
 }
@@ -42,7 +45,7 @@ export function treesPath(cache: string): string {
 /**
  * Gives the ref, in the cache's repository of trees, of a root with exactly the lock's packages installed and configured,
  * made by mmdebstrap without the network from the cached files when it is not there yet.
- * Errors: COMMAND_FAILED, INTERRUPTED.
+ * Errors: PACKAGES_GONE and PACKAGES_UNFETCHED (a damaged file cannot be had anew), COMMAND_FAILED, INTERRUPTED.
  */
 export async function openBase(lock: Lock, ids: PinnedIds, options: BaseOptions): Promise<string> {
   const { toolbox, cache, progress, signal } = options;

@@ -134,7 +134,7 @@ async function makeRelease(composing: Composing, intent: Intent): Promise<Compos
   const { treefile, lock, repository, progress } = composing;
   const { ref, releases, ids, inputs } = intent;
   const [newest] = releases;
-  const base = await openBase(lock.value, ids, composing);
+  const base = await openBase(lock.value, ids, { ...composing, mirrors: treefile });
   const used = releases.map((release) => release.version);
   const version = nextVersion(intent.version, used, epoch(lock.value));
   const timestamp = Math.max(epoch(lock.value), (newest?.timestamp ?? 0) + 1);

@@ -94,7 +94,7 @@ async function aptEnvironment(treefile: Treefile, options: ResolveOptions): Prom
     `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${base} ${suite} ${treefile.components.join(" ")}\n`;
   const local = join(work, "held");
   await rm(local, { recursive: true, force: true });
-  if (options.hold) await makeDebRepository(local, options.hold, options);
+  if (options.hold) await makeDebRepository(local, options.hold, { ...options, mirrors: treefile });
   const sources = [
     ...(options.hold ? [`deb [trusted=yes] copy:${local} ./\n`] : []),
     source(mirror, treefile.suite),

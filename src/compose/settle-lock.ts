@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hasCode } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { fetchDebs } from "./debs.ts";
@@ -19,6 +19,8 @@ export interface LockState {
 interface SettleOptions {
   readonly toolbox: Toolbox;
   readonly cache: string;
+  /** `stateDirectory()`: locks/ holds what stands in for locks whose packages are gone. */
+  readonly state: string;
   readonly progress: Progress;
   readonly signal?: AbortSignal;
   readonly updateLock?: boolean;
@@ -30,8 +32,11 @@ interface SettleOptions {
  * - A treefile that asks for the very packages of one that it includes shares that one's lock.
  * - One that asks for more keeps the versions of that lock and resolves the rest.
  * - One that asks for other packages than when its lock was made keeps the versions of those it still asks for.
+ * - One whose packages Debian no longer has is stood in for by a renewed copy in the state folder, if an earlier run made
+ *   one or `whenGone` asks for it. The lock itself is written only when it is made, adapted or asked to be updated: it is
+ *   its owner's, and may be checked in.
  * `notes` tells what a person should know of it.
- * Errors: LOCK_INVALID, PACKAGES_UNRESOLVED, PACKAGES_GONE, COMMAND_FAILED, INTERRUPTED.
+ * Errors: LOCK_INVALID, PACKAGES_UNRESOLVED, PACKAGES_GONE, PACKAGES_UNFETCHED, COMMAND_FAILED, INTERRUPTED.
  */
 export async function settleLock(
   treefile: Treefile,
@@ -50,17 +55,56 @@ export async function settleLock(
       await fetchDebs(choice.keep.value, treefile, options);
       return { lock: choice.keep, notes };
     } catch (error) {
-      if (options.whenGone !== "renew" || !hasCode(error, "PACKAGES_GONE")) throw error;
+      if (!hasCode(error, "PACKAGES_GONE")) throw error;
+      const lock = await standIn(treefile, choice.keep, options, error);
       notes.push(
-        `Debian no longer has some locked packages: ${choice.keep.file} was renewed to the newest ones`,
+        `Debian no longer has some packages of ${choice.keep.file}: the newest were taken, as ${lock.file} says;` +
+          " `atoll compose --update-lock` renews the lock itself",
       );
+      return { lock, notes };
     }
   }
-  const file = choice.keep?.file ?? lockPath(treefile.path);
+  const file = lockPath(treefile.path);
   const value = await resolveOnTop(treefile, file, choice, base, options, notes);
   await fetchDebs(value, treefile, options);
   await writeLock(file, value);
   return { lock: { file, value, fresh: true }, notes };
+}
+
+/**
+ * The lock that stands in for `gone`, whose packages Debian no longer has: that of an earlier run, or, if wanted, one made
+ * now of the newest packages. Throws `error`, which told of it, when there is none.
+ */
+async function standIn(
+  treefile: Treefile,
+  gone: LockState,
+  options: SettleOptions,
+  error: unknown,
+): Promise<LockState> {
+  const file = join(options.state, "locks", `${lockHash(gone.value).slice(0, 16)}.lock`);
+  const known = await readLock(file);
+  try {
+    if (known === null) throw error;
+    await fetchDebs(known, treefile, options);
+    return { file, value: known, fresh: false };
+  } catch (again) {
+    if (options.whenGone !== "renew" || !hasCode(again, "PACKAGES_GONE")) throw again;
+  }
+  const work = await workFolder(file, options);
+  const before = known ?? gone.value;
+  const resolved = await resolveLock(treefile, { ...options, work, before, hold: null });
+  const value = { ...resolved, base: gone.value.base };
+  await fetchDebs(value, treefile, options);
+  await mkdir(dirname(file), { recursive: true });
+  await writeLock(file, value);
+  return { file, value, fresh: true };
+}
+
+/** Scratch of apt, kept for the next time that a lock is resolved for the same file. */
+async function workFolder(file: string, { cache }: SettleOptions): Promise<string> {
+  const work = join(cache, "apt", createHash("sha256").update(file).digest("hex").slice(0, 12));
+  await mkdir(work, { recursive: true });
+  return work;
 }
 
 interface LockChoice {
@@ -120,8 +164,7 @@ async function resolveOnTop(
   options: SettleOptions,
   notes: string[],
 ): Promise<Lock> {
-  const work = join(options.cache, "apt", createHash("sha256").update(file).digest("hex").slice(0, 12));
-  await mkdir(work, { recursive: true });
+  const work = await workFolder(file, options);
   const before = choice.before?.value ?? null;
   const resolve = (hold: Lock | null): Promise<Lock> =>
     resolveLock(treefile, { ...options, work, before, hold });
