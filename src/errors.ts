@@ -51,6 +51,12 @@ export const errorTable = define({
     text: "{step}: the program `{program}` is not on this machine",
     next: "install it ({hint}) and run the same command again",
   },
+  LOCK_FILE_UNUSABLE: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "{step}: the lock file {path} cannot be used: {cause}",
+    next: "give {folder} back to the user who runs this, with `chown`, and run the same command again",
+  },
   INITRAMFS_PART_MISSING: {
     status: 500,
     exit: exitCodes.failed,
@@ -162,7 +168,7 @@ export const errorTable = define({
   SIGNING_KEY_LOST: {
     status: 500,
     exit: exitCodes.failed,
-    text: "{folder} names the signing key {id}, but its secret half is not there",
+    text: "the key that signed the trees of {repository} is not in {folder}",
     next: "restore the folder from a backup; to start anew with another key remove it, and install machines afresh",
   },
   RELEASE_UNKNOWN: {

@@ -28,7 +28,7 @@ test("the same inputs make the same commit on two computers", { timeout: 1_800_0
   after(() => toolbox.run(["rm", "-rf", scratch], { step: "tidying up" }));
   const one = await makeComputer(join(scratch, "one"));
   const other = await makeComputer(join(scratch, "another-with-a-longer-name"));
-  await openSigningKey(join(one.state, "keys"), { toolbox });
+  await openSigningKey(join(one.state, "keys"), { toolbox, repository: join(one.state, "repo") });
   await cp(join(one.state, "keys"), join(other.state, "keys"), { recursive: true, filter: isNoSocket });
 
   const first = await compose(one, toolbox);

@@ -65,8 +65,12 @@ export async function composeTree(given: ComposeOptions): Promise<ComposeResult>
   const { progress, signal } = options;
   progress.step("reading the treefile");
   const treefile = await readTreefile(options.treefile);
-  const key = await openSigningKey(join(options.state, "keys"), { toolbox, ...(signal && { signal }) });
-  const repository = await openRepository(join(options.state, "repo"), key, {
+  const path = join(options.state, "repo");
+  const key = await openSigningKey(join(options.state, "keys"), {
+    ...{ toolbox, repository: path },
+    ...(signal && { signal }),
+  });
+  const repository = await openRepository(path, key, {
     toolbox,
     trees: treesPath(options.cache),
     ...(signal && { signal }),
