@@ -58,8 +58,8 @@ export async function resolveLock(treefile: Treefile, options: ResolveOptions): 
     request: lockRequest(treefile),
     base: null,
     packages: packages.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    users: options.before?.users ?? options.hold?.users ?? [],
-    groups: options.before?.groups ?? options.hold?.groups ?? [],
+    users: options.before?.users ?? [],
+    groups: options.before?.groups ?? [],
   };
 }
 

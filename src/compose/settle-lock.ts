@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { hasCode } from "../errors.ts";
+import { withExclusive } from "../exclusive.ts";
 import type { Progress } from "../progress.ts";
 import { fetchDebs } from "./debs.ts";
 import { type Lock, lockHash, lockPath, lockRequest, readLock, writeLock } from "./lock.ts";
 import { resolveLock } from "./resolve.ts";
 import type { Toolbox } from "./toolbox.ts";
 import type { Treefile } from "./treefile.ts";
+import { joinLines } from "./users.ts";
 
 export interface LockState {
   readonly file: string;
@@ -42,6 +44,23 @@ export async function settleLock(
   treefile: Treefile,
   options: SettleOptions,
 ): Promise<{ lock: LockState; notes: string[] }> {
+  return resolvingAlone(lockPath(treefile.path), options, () => settleAlone(treefile, options));
+}
+
+/** Two runs that resolve the same lock at once would use the same scratch of apt and write the same file. */
+async function resolvingAlone<T>(file: string, options: SettleOptions, work: () => Promise<T>): Promise<T> {
+  const waiting = {
+    step: "waiting for the packages to be settled",
+    onWait: () => options.progress.detail("another compose of this treefile does it; waiting"),
+    ...(options.signal && { signal: options.signal }),
+  };
+  return withExclusive(`${workFolder(file, options)}.lock`, waiting, work);
+}
+
+async function settleAlone(
+  treefile: Treefile,
+  options: SettleOptions,
+): Promise<{ lock: LockState; notes: string[] }> {
   const { own, below } = await findLocks(treefile);
   const base = below.at(-1) ?? null;
   const shared = below.findLast(({ value }) => value.request === lockRequest(treefile)) ?? null;
@@ -56,7 +75,10 @@ export async function settleLock(
       return { lock: choice.keep, notes };
     } catch (error) {
       if (!hasCode(error, "PACKAGES_GONE")) throw error;
-      const lock = await standIn(treefile, choice.keep, options, error);
+      const { keep } = choice;
+      const file = join(options.state, "locks", `${lockHash(keep.value).slice(0, 16)}.lock`);
+      // Other treefiles may share the lock.
+      const lock = await resolvingAlone(file, options, () => standIn(treefile, keep, file, options, error));
       notes.push(
         `Debian no longer has some packages of ${choice.keep.file}: the newest were taken, as ${lock.file} says;` +
           " `atoll compose --update-lock` renews the lock itself",
@@ -72,16 +94,16 @@ export async function settleLock(
 }
 
 /**
- * The lock that stands in for `gone`, whose packages Debian no longer has: that of an earlier run, or, if wanted, one made
+ * The lock in `file` that stands in for `gone`, whose packages Debian no longer has: that of an earlier run, or, if wanted, one made
  * now of the newest packages. Throws `error`, which told of it, when there is none.
  */
 async function standIn(
   treefile: Treefile,
   gone: LockState,
+  file: string,
   options: SettleOptions,
   error: unknown,
 ): Promise<LockState> {
-  const file = join(options.state, "locks", `${lockHash(gone.value).slice(0, 16)}.lock`);
   const known = await readLock(file);
   try {
     if (known === null) throw error;
@@ -90,7 +112,7 @@ async function standIn(
   } catch (again) {
     if (options.whenGone !== "renew" || !hasCode(again, "PACKAGES_GONE")) throw again;
   }
-  const work = await workFolder(file, options);
+  const work = workFolder(file, options);
   const before = known ?? gone.value;
   const resolved = await resolveLock(treefile, { ...options, work, before, hold: null });
   const value = { ...resolved, base: gone.value.base };
@@ -101,10 +123,8 @@ async function standIn(
 }
 
 /** Scratch of apt, kept for the next time that a lock is resolved for the same file. */
-async function workFolder(file: string, { cache }: SettleOptions): Promise<string> {
-  const work = join(cache, "apt", createHash("sha256").update(file).digest("hex").slice(0, 12));
-  await mkdir(work, { recursive: true });
-  return work;
+function workFolder(file: string, { cache }: SettleOptions): string {
+  return join(cache, "apt", createHash("sha256").update(file).digest("hex").slice(0, 12));
 }
 
 interface LockChoice {
@@ -164,7 +184,7 @@ async function resolveOnTop(
   options: SettleOptions,
   notes: string[],
 ): Promise<Lock> {
-  const work = await workFolder(file, options);
+  const work = workFolder(file, options);
   const before = choice.before?.value ?? null;
   const resolve = (hold: Lock | null): Promise<Lock> =>
     resolveLock(treefile, { ...options, work, before, hold });
@@ -182,7 +202,12 @@ async function resolveOnTop(
       );
     }
   } else value = await resolve(null);
-  const named = { ...value, base: base ? lockHash(base.value) : null };
+  const named = {
+    ...value,
+    base: base ? lockHash(base.value) : null,
+    users: joinLines(base?.value.users, value.users),
+    groups: joinLines(base?.value.groups, value.groups),
+  };
   return before && sameLock(before, named) ? before : named;
 }
 
