@@ -1,10 +1,11 @@
-import { access, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { AtollError } from "../errors.ts";
 import { diffPackages, type PackageChange, type PackageVersion } from "../packages.ts";
+import { exists } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { type ChangelogEntry, changelogText, cvesIn, entriesBetween, parseChangelog } from "./changelog.ts";
 import { type Release, readMetadata, readRefs, readReleases } from "./repository.ts";
@@ -178,11 +179,4 @@ async function readOwnEntries(
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

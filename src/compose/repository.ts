@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { access, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hasCode } from "../errors.ts";
+import { exists } from "../paths.ts";
 import { detachedMetadata, type ObjectSize, withMetadata } from "./commit-bytes.ts";
 import { closeAgent, type SigningKey } from "./signing.ts";
 import type { Toolbox } from "./toolbox.ts";
@@ -259,12 +260,5 @@ async function objectSizes(repo: string, listing: string): Promise<ObjectSize[]>
       const { size } = await stat(objectPath(repo, object.checksum, suffixes[object.kind]));
       return { ...object, archived: size, unpacked: object.kind === "file" ? object.unpacked : size };
     }),
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
   );
 }

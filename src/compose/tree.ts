@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { access, chmod, copyFile, mkdir, readdir, rename } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { AtollError, type ErrorCode, errorTable } from "../errors.ts";
-import { projectRoot } from "../paths.ts";
+import { exists, projectRoot } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { treesPath } from "./base.ts";
 import { buildInitramfs } from "./initramfs.ts";
@@ -157,11 +157,4 @@ async function initramfsKey(
     if (await exists(join(root, part))) await hashPath(hash, join(root, part));
   }
   return hash.digest("hex").slice(0, 16);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

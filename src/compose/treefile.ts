@@ -1,8 +1,9 @@
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Compile } from "typebox/compile";
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { AtollError, isSystemError } from "../errors.ts";
+import { exists } from "../paths.ts";
 import { type TreefileDocument, TreefileSchema } from "./treefile-schema.ts";
 
 export interface FileRule {
@@ -327,11 +328,4 @@ function firstLine(text: string): string {
 
 function unescapePointer(word: string): string {
   return word.replaceAll("~1", "/").replaceAll("~0", "~");
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
