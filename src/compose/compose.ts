@@ -75,16 +75,21 @@ export async function composeTree(given: ComposeOptions): Promise<ComposeResult>
     trees: treesPath(options.cache),
     ...(signal && { signal }),
   });
-  const { lock, notes } = await settleLock(treefile, options);
+  const settled = await settleLock(treefile, options);
+  const notes = toolbox.pinned ? settled.notes : [...settled.notes, notPinned];
   const exclusive = {
     step: "waiting for the repository",
     onWait: () => progress.detail("another compose writes to it; waiting"),
     ...(signal && { signal }),
   };
   return withExclusive(join(options.state, "repo.lock"), exclusive, () =>
-    composeLocked({ ...options, treefile, lock, notes, key, repository }),
+    composeLocked({ ...options, treefile, lock: settled.lock, notes, key, repository }),
   );
 }
+
+const notPinned =
+  "Debian no longer has some packages of os/toolbox.lock: the tree is made by newer tools, and on another computer it " +
+  "may be another; `scripts/run toolbox-lock` renews that lock";
 
 interface Composing extends Omit<ComposeOptions, "treefile" | "version"> {
   readonly treefile: Treefile;
@@ -113,7 +118,7 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
     ref,
     releases: await readReleases(repository.path, ref, composing),
     ids,
-    inputs: await hashInputs(treefile, lock.value, ids, await readFile(key.publicKey)),
+    inputs: await hashInputs(treefile, lock.value, ids, await readFile(key.publicKey), composing.toolbox.id),
     version: composing.version ?? treefile.version,
   };
   return (await findUnchanged(composing, intent)) ?? (await makeRelease(composing, intent));
@@ -155,7 +160,7 @@ async function makeRelease(composing: Composing, intent: Intent): Promise<Compos
     progress.step("committing the tree");
     const checksum = await repository.commit({
       ...{ tree: work, ref, parent: newest?.checksum ?? null, subject: `Atoll ${version}`, timestamp },
-      metadata: await commitMetadata(treefile, lock.value, inputs, tree),
+      metadata: await commitMetadata(treefile, lock.value, { inputs, toolbox: composing.toolbox.id }, tree),
       detached: await commitSource(treefile),
     });
     await makeDeltas(composing, releases, checksum);

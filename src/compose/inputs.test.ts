@@ -19,7 +19,8 @@ before(async () => {
 after(() => rm(scratch, { recursive: true }));
 
 async function hashOf(treefile: string): Promise<string> {
-  return hashInputs(await readTreefile(treefile), lock, { users: [], groups: [] }, Buffer.from("key"));
+  const ids = { users: [], groups: [] };
+  return hashInputs(await readTreefile(treefile), lock, ids, Buffer.from("key"), "toolbox-0");
 }
 
 test("what a link of `files` leads to counts, a file or a folder", async () => {

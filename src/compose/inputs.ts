@@ -14,9 +14,12 @@ export async function recipeSources(): Promise<string[]> {
   return names.filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts")).toSorted();
 }
 
-/** Names how trees and disk images are made: the composer's sources, and Node.js, whose zstd packs the initramfs. */
-export async function recipeHash(): Promise<string> {
-  const hash = createHash("sha256").update(process.version);
+/**
+ * Names how trees and disk images are made: the composer's sources, Node.js, whose zstd packs the initramfs, and the
+ * toolbox `id`, whose programs do the rest and whose boot loaders disks start by.
+ */
+export async function recipeHash(id: string): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([process.version, id]));
   await hashPath(hash, join(projectRoot, "os/initramfs"));
   for (const name of await recipeSources()) await hashPath(hash, join(composer, name));
   return hash.digest("hex");
@@ -24,13 +27,14 @@ export async function recipeHash(): Promise<string> {
 
 /**
  * Names all that a tree is made from, but for its version: the lock, what the treefile says, the content of the files it
- * lays over, the ids it pins, the key that it will trust, the composer itself. Equal inputs make an equal tree.
+ * lays over, the ids it pins, the key that it will trust, the composer itself and its toolbox. Equal inputs make an equal tree.
  */
 export async function hashInputs(
   treefile: Treefile,
   lock: Lock,
   ids: PinnedIds,
   publicKey: Uint8Array,
+  toolboxId: string,
 ): Promise<string> {
   const hash = createHash("sha256");
   const { stream, units, defaultTarget, kernelArguments, initramfsModules, remove, osRelease } = treefile;
@@ -42,7 +46,7 @@ export async function hashInputs(
     // A rule that names a link lays what the link leads to.
     await hashPath(hash, await realpath(rule.from));
   }
-  hash.update(await recipeHash());
+  hash.update(await recipeHash(toolboxId));
   return hash.digest("hex");
 }
 

@@ -12,6 +12,7 @@ const lock: Lock = {
   ...{ format: 1, suite: "trixie", resolved: "2026-11-22T15:43:52Z", request: "", base: null },
   ...{ packages: [], users: [], groups: [] },
 };
+const made = { inputs: "inputs", toolbox: "toolbox-0" };
 const tree = { id: "0123456789abcdef", version: "1", timestamp: 0 };
 
 let scratch: string;
@@ -40,7 +41,7 @@ async function sourceOf(path: string): Promise<unknown> {
 test("a commit says the same of itself in a clone and without git", async () => {
   const [one, other] = await Promise.all(
     ["clone", "tarball"].map(async (name) =>
-      commitMetadata(await readTreefile(join(scratch, name, "os/ours.yaml")), lock, "inputs", tree),
+      commitMetadata(await readTreefile(join(scratch, name, "os/ours.yaml")), lock, made, tree),
     ),
   );
   assert.deepEqual(one, other);

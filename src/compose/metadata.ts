@@ -20,7 +20,7 @@ export interface TreeName {
 export async function commitMetadata(
   treefile: Treefile,
   lock: Lock,
-  inputs: string,
+  made: { readonly inputs: string; readonly toolbox: string },
   tree: TreeName,
 ): Promise<Record<string, string>> {
   const packages = lock.packages.map(({ name, version, arch }) => ({ name, version, arch }));
@@ -31,7 +31,8 @@ export async function commitMetadata(
   return {
     version: tree.version,
     "atoll.tree-id": tree.id,
-    "atoll.inputs": inputs,
+    "atoll.inputs": made.inputs,
+    "atoll.toolbox": made.toolbox,
     "atoll.lock": lockHash(lock),
     "atoll.packages": JSON.stringify(packages),
     "atoll.kernel-arguments": treefile.kernelArguments.join(" "),

@@ -14,6 +14,8 @@ import { readTreefile, type Treefile } from "./treefile.ts";
 /** Debian's archive cannot be had here: to every question of apt's it has no package at all. */
 const emptyArchive: Toolbox = {
   root: "/",
+  id: "toolbox-0",
+  pinned: true,
   rootless: false,
   argv: (argv) => [...argv],
   run: async () => ({ code: 0, stdout: "", stderr: "" }),

@@ -8,6 +8,8 @@ import type { Toolbox } from "./toolbox.ts";
 
 const noToolbox: Toolbox = {
   root: "/",
+  id: "toolbox-0",
+  pinned: true,
   rootless: false,
   argv: (argv) => [...argv],
   run: () => Promise.reject(new Error("no key may be made")),

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { access, mkdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { type ComposeResult, composeTree } from "../compose/compose.ts";
 import { buildImage } from "../compose/image.ts";
 import { recipeHash } from "../compose/inputs.ts";
 import { openToolbox } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
-import { labDirectory } from "../paths.ts";
+import { exists, labDirectory } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import {
@@ -194,8 +194,7 @@ async function findImage(
 ): Promise<string> {
   const { progress, signal } = options;
   const { checksum, kernelArguments } = composed;
-  // The boot loaders come out of the toolbox.
-  const parts = [checksum, kernelArguments, origin.remoteUrl, basename(toolbox.root), await recipeHash()];
+  const parts = [checksum, kernelArguments, origin.remoteUrl, await recipeHash(toolbox.id)];
   const key = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
   const output = join(options.cache, "images", `${key}.qcow2`);
   await mkdir(join(options.cache, "images"), { recursive: true });
@@ -228,11 +227,4 @@ async function settle(options: UpOptions, tools: LabTools, each: UpMachine): Pro
   if (each.was !== "running") progress.step(`waiting for the page of ${name}`);
   await waitForPage(page, name, signal);
   return { ...each, page };
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
