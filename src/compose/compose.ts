@@ -12,6 +12,7 @@ import { openRepository, type Release, type Repository, readMetadata, readReleas
 import { type LockState, settleLock } from "./settle-lock.ts";
 import type { ShapePlan } from "./shape.ts";
 import { openSigningKey, type SigningKey } from "./signing.ts";
+import { sweepCache } from "./sweep.ts";
 import { type Toolbox, withBinds } from "./toolbox.ts";
 import { makeTree } from "./tree.ts";
 import { readTreefile, type Treefile } from "./treefile.ts";
@@ -111,6 +112,7 @@ interface Intent {
 }
 
 async function composeLocked(composing: Composing): Promise<ComposeResult> {
+  await sweepCache(composing.cache, composing.toolbox);
   const { treefile, lock, key, repository } = composing;
   const ref = `atoll/x86_64/${treefile.stream}`;
   const ids = await pinnedIds(treefile, lock);
