@@ -17,7 +17,7 @@ export interface Ground extends TreeRepository {
 export async function openGround(context: BenchContext): Promise<Ground> {
   const { toolbox, state, signal } = context;
   const { repository: path, ref, checksum, version } = await context.composed();
-  const key = await openSigningKey(join(state, "keys"), { toolbox, signal });
+  const key = await openSigningKey(join(state, "keys"), { toolbox, signal, repository: path });
   const releases = await readReleases(path, ref, { toolbox, signal });
   const release = releases.find((each) => each.checksum === checksum);
   if (!release) throw new Error(`${path} does not have ${checksum} on ${ref}`);

@@ -4,7 +4,7 @@ import type { BenchContext } from "../bench/harness.ts";
 import { benches, writePage, writeResult } from "../bench/page.ts";
 import { usingCache } from "../src/compose/cache-use.ts";
 import { type ComposeResult, composeTree } from "../src/compose/compose.ts";
-import { openToolbox } from "../src/compose/toolbox.ts";
+import { openToolbox, type Toolbox } from "../src/compose/toolbox.ts";
 import { asAtollError, exitCodes } from "../src/errors.ts";
 import { cacheDirectory, projectRoot } from "../src/paths.ts";
 import type { Progress } from "../src/progress.ts";
@@ -62,21 +62,24 @@ async function inScratchOf(cache: string, signal: AbortSignal, work: Work): Prom
   const state = join(scratch, "state");
   // Whatever asks for the state directory is to find this run's own.
   process.env.ATOLL_STATE = state;
-  const toolbox = await openToolbox({ cache, progress: printed, signal });
-  let tree: Promise<ComposeResult> | undefined;
-  const composed = (): Promise<ComposeResult> => {
-    tree ??= composeTree({
-      ...{ treefile: join(projectRoot, "os", "atoll.yaml"), toolbox, cache, state, signal },
-      ...{ progress: printed, whenGone: "renew" },
-    });
-    return tree;
-  };
+  let toolbox: Toolbox | undefined;
   try {
-    await work({ toolbox, cache, state, scratch, progress: printed, signal, composed });
+    toolbox = await openToolbox({ cache, progress: printed, signal });
+    const common = { toolbox, cache, state, signal, progress: printed };
+    let tree: Promise<ComposeResult> | undefined;
+    const composed = (): Promise<ComposeResult> => {
+      tree ??= composeTree({
+        ...{ ...common, treefile: join(projectRoot, "os", "atoll.yaml"), whenGone: "renew" },
+      });
+      return tree;
+    };
+    await work({ ...common, scratch, composed });
   } finally {
     // When not root, what it made belongs to subordinate ids, which only the toolbox can remove; but there the state
     // directory is a mount, which cannot go.
-    await toolbox.run(["find", scratch, "-mindepth", "1", "-delete"], { step: "tidying up", accept: [0, 1] });
+    await toolbox?.run(["find", scratch, "-mindepth", "1", "-delete"], {
+      ...{ step: "tidying up", accept: [0, 1] },
+    });
     await rm(scratch, { recursive: true });
   }
 }

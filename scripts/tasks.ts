@@ -8,6 +8,7 @@ import { buildAll } from "./build.ts";
 import { writeCodec } from "./codec.ts";
 import { writeReferences } from "./docs.ts";
 import { runTests, type TestKind } from "./tests.ts";
+import { renewToolboxLock } from "./toolbox-lock.ts";
 
 /** What `scripts/run TASK` and the npm scripts can do. Each gives the exit code of the process. */
 const tasks: Readonly<Record<string, (words: readonly string[]) => Promise<number>>> = {
@@ -30,6 +31,10 @@ const tasks: Readonly<Record<string, (words: readonly string[]) => Promise<numbe
   machines: (words) => runTestTask("machines", words),
   soak: (words) => runTestTask("soak", words),
   bench: (words) => runBench(words, interrupted()),
+  "toolbox-lock": async () => {
+    await renewToolboxLock(interrupted());
+    return exitCodes.done;
+  },
 };
 
 function runTestTask(kind: TestKind, files: readonly string[]): Promise<number> {

@@ -1,13 +1,12 @@
 import { globSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { run as runTestFiles } from "node:test";
 import { inspect } from "node:util";
 import { asAtollError } from "../src/errors.ts";
 import { killMachine, listMachines } from "../src/lab/machine.ts";
 import { stopOrigin } from "../src/lab/origin.ts";
-import { labDirectory, projectRoot } from "../src/paths.ts";
+import { cacheDirectory, labDirectory, projectRoot } from "../src/paths.ts";
 import { run } from "../src/process.ts";
 import { buildAll } from "./build.ts";
 
@@ -158,7 +157,9 @@ async function unitTests(wanted: readonly string[], signal: AbortSignal): Promis
  */
 async function machineTests(files: readonly string[], signal: AbortSignal): Promise<Part[]> {
   if (files.length === 0) return [];
-  const state = await mkdtemp(join(tmpdir(), "atoll-test-"));
+  // Not in /tmp, which may be memory: repositories and machines' disks are gigabytes.
+  await mkdir(cacheDirectory(), { recursive: true });
+  const state = await mkdtemp(join(cacheDirectory(), "test-"));
   process.env.ATOLL_STATE = state;
   try {
     const parts: Part[] = [];

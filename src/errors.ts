@@ -34,6 +34,12 @@ const sharedErrors = define({
     text: "{step}: the program `{program}` is not on this machine",
     next: "install it ({hint}) and run the same command again",
   },
+  LOCK_FILE_UNUSABLE: {
+    status: 500,
+    exit: exitCodes.failed,
+    text: "{step}: the lock file {path} cannot be used: {cause}",
+    next: "give {folder} back to the user who runs this, with `chown`, and run the same command again",
+  },
   GVARIANT_INVALID: {
     status: 500,
     exit: exitCodes.failed,

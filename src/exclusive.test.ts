@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { hasCode } from "./errors.ts";
 import { tryExclusive, withExclusive, withShared } from "./exclusive.ts";
@@ -53,6 +53,23 @@ test("what fails under the lock fails, and lets it go; a lock that cannot be mad
     assert.notEqual(await attempt(path), null);
     await assert.rejects(
       withExclusive("/proc/self/none.lock", { step }, async () => {}),
-      (error) => hasCode(error, "COMMAND_FAILED") && error.message.includes("none.lock"),
+      (error) => hasCode(error, "LOCK_FILE_UNUSABLE") && error.message.includes("none.lock"),
     );
+    const file = dirname(path);
+    await rm(file, { recursive: true });
+    await writeFile(file, "");
+    const locking = withExclusive(path, { step }, async () => "never");
+    await assert.rejects(locking, { code: "LOCK_FILE_UNUSABLE", message: /a\.lock cannot be used/ });
+  }));
+
+test("without flock it says which package has it", () =>
+  withLock(async (path) => {
+    const { PATH } = process.env;
+    process.env.PATH = dirname(path);
+    try {
+      const locking = withExclusive(path, { step }, async () => "never");
+      await assert.rejects(locking, { code: "COMMAND_MISSING", message: /flock/ });
+    } finally {
+      process.env.PATH = PATH;
+    }
   }));

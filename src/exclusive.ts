@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { AtollError } from "./errors.ts";
@@ -16,7 +16,8 @@ interface LockOptions {
 /**
  * Runs `work` while this process alone holds the lock file `path` (made when absent).
  * The lock is flock(2)'s: the kernel drops it when the holder ends, however it ends, so none is ever stale.
- * Errors: those of `work`; INTERRUPTED when `signal` fires while waiting; COMMAND_MISSING, COMMAND_FAILED.
+ * Errors: those of `work`; LOCK_FILE_UNUSABLE (another user made it); COMMAND_MISSING (flock); INTERRUPTED when `signal`
+ * fires while waiting.
  */
 export async function withExclusive<T>(
   path: string,
@@ -59,7 +60,9 @@ async function holding<T>(
   options: LockOptions,
   work: () => Promise<T>,
 ): Promise<{ readonly done: T }> {
-  await mkdir(dirname(path), { recursive: true });
+  await mkdir(dirname(path), { recursive: true }).catch(async (error: unknown) => {
+    throw await unusable(path, options.step, error instanceof Error ? error.message : String(error));
+  });
   // Node has no flock(2): a child holds it, and lets go when our end of its standard input closes.
   const holder = spawn("flock", [...how, path, "sh", "-c", "echo held; exec cat"], {
     stdio: ["pipe", "pipe", "pipe"],
@@ -72,7 +75,7 @@ async function holding<T>(
     await Promise.race([
       once(holder.stdout, "data", options.signal ? { signal: options.signal } : {}),
       ended.then(async (code) => {
-        throw notHeld(path, options.step, code, await said);
+        throw await notHeld(path, options.step, code, await said);
       }),
     ]);
     clearTimeout(waiting);
@@ -98,13 +101,26 @@ function endOf(child: ChildProcess): Promise<number | null> {
   });
 }
 
-function notHeld(path: string, step: string, code: number | null, said: string): Error {
+async function notHeld(path: string, step: string, code: number | null, said: string): Promise<Error> {
   if (code === takenCode) return new Taken();
   if (code === null) {
     return new AtollError("COMMAND_MISSING", { step, program: "flock", hint: "package util-linux" });
   }
-  return new AtollError("COMMAND_FAILED", {
-    ...{ step, command: `flock ${path}`, outcome: `exit code ${code}` },
-    ...{ output: said.trim() || "(no output)", log: "no log file" },
-  });
+  return unusable(path, step, said.trim() || "flock gave no reason");
+}
+
+/** The error for a lock file that cannot be made or opened: nearly always for its owner's sake. */
+async function unusable(path: string, step: string, cause: string): Promise<AtollError> {
+  const folder = dirname(path);
+  for (const each of [path, folder, dirname(folder)]) {
+    const owner = await stat(each).then(
+      ({ uid }) => uid,
+      () => null,
+    );
+    if (owner !== null && owner !== process.getuid?.())
+      return new AtollError("LOCK_FILE_UNUSABLE", {
+        ...{ step, path, folder, cause: `${cause} (${each} belongs to the user with the number ${owner})` },
+      });
+  }
+  return new AtollError("LOCK_FILE_UNUSABLE", { step, path, folder, cause });
 }

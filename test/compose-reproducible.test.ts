@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { cp, link, mkdir, mkdtemp, readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { type ComposeResult, composeTree } from "../src/compose/compose.ts";
@@ -10,6 +9,7 @@ import { openSigningKey } from "../src/compose/signing.ts";
 import { openToolbox, type Toolbox } from "../src/compose/toolbox.ts";
 import { readTreefile } from "../src/compose/treefile.ts";
 import { cacheDirectory, projectRoot } from "../src/paths.ts";
+import { run } from "../src/process.ts";
 import { silent } from "../src/progress.ts";
 
 /** What os/atoll.yaml is made from, below the project. */
@@ -24,11 +24,12 @@ interface Computer {
 
 test("the same inputs make the same commit on two computers", { timeout: 1_800_000 }, async () => {
   const toolbox = await openToolbox({ cache: cacheDirectory(), progress: silent });
-  const scratch = await mkdtemp(join(tmpdir(), "atoll-reproducible-"));
+  const scratch = await mkdtemp(join(cacheDirectory(), "test-reproducible-"));
   after(() => toolbox.run(["rm", "-rf", scratch], { step: "tidying up" }));
   const one = await makeComputer(join(scratch, "one"));
-  const other = await makeComputer(join(scratch, "another-with-a-longer-name"));
-  await openSigningKey(join(one.state, "keys"), { toolbox });
+  const other = await makeComputer(join(scratch, "another with a longer name"));
+  await commitToGit(join(scratch, "one"));
+  await openSigningKey(join(one.state, "keys"), { toolbox, repository: join(one.state, "repo") });
   await cp(join(one.state, "keys"), join(other.state, "keys"), { recursive: true, filter: isNoSocket });
 
   const first = await compose(one, toolbox);
@@ -58,6 +59,13 @@ async function makeComputer(folder: string): Promise<Computer> {
     await link(join(debs, name), to).catch(() => cp(join(debs, name), to));
   }
   return computer;
+}
+
+/** One of the two has its sources from git, the other from an archive, as they must not be told apart. */
+async function commitToGit(folder: string): Promise<void> {
+  const who = ["-c", "user.name=Test", "-c", "user.email=test@example.org"];
+  for (const words of [["init"], ["add", "os"], [...who, "commit", "--message=Sources"]])
+    await run(["git", "-C", folder, ...words], { step: "making a clone" });
 }
 
 function compose(computer: Computer, toolbox: Toolbox): Promise<ComposeResult> {

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withExclusive } from "../exclusive.ts";
+import { projectRoot } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { makeDebRepository } from "./deb-repository.ts";
+import type { Mirrors } from "./debs.ts";
 import { type Lock, lockHash } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
 import type { PinnedIds } from "./users.ts";
@@ -12,12 +14,11 @@ import { formatEntries } from "./users.ts";
 interface BaseOptions {
   readonly toolbox: Toolbox;
   readonly cache: string;
+  /** Where a package's file comes from anew that was damaged in the cache. */
+  readonly mirrors: Mirrors;
   readonly progress: Progress;
   readonly signal?: AbortSignal;
 }
-
-/** Part of a base tree's name: raise it when this file makes another tree from the same packages. */
-const recipe = 1;
 
 /** Never unpacked from any package. Licences stay: what is given away must carry them. */
 const leftOut: readonly string[] = [
@@ -42,14 +43,14 @@ export function treesPath(cache: string): string {
 /**
  * Gives the ref, in the cache's repository of trees, of a root with exactly the lock's packages installed and configured,
  * made by mmdebstrap without the network from the cached files when it is not there yet.
- * Errors: COMMAND_FAILED, INTERRUPTED.
+ * Errors: PACKAGES_GONE and PACKAGES_UNFETCHED (a damaged file cannot be had anew), COMMAND_FAILED, INTERRUPTED.
  */
 export async function openBase(lock: Lock, ids: PinnedIds, options: BaseOptions): Promise<string> {
   const { toolbox, cache, progress, signal } = options;
-  const key = createHash("sha256")
-    .update(JSON.stringify([recipe, lockHash(lock), leftOut, ids]))
-    .digest("hex")
-    .slice(0, 16);
+  const hash = createHash("sha256").update(JSON.stringify([toolbox.id, lockHash(lock), ids]));
+  for (const name of ["base", "deb-repository"])
+    hash.update(await readFile(join(projectRoot, "src/compose", `${name}.ts`)));
+  const key = hash.digest("hex").slice(0, 16);
   const ref = `base/${key}`;
   const waiting = {
     step: "waiting for the base tree",
@@ -151,11 +152,13 @@ async function installPackages(
         // Packages that add users find those with pinned ids there already, and take them. With nothing pinned, Debian's
         // base-passwd has to make the files itself.
         ...(ids.users.length > 0
-          ? [`--setup-hook=mkdir -p "$1/etc" && cp ${work}/passwd ${work}/group "$1/etc/"`]
+          ? [
+              `--setup-hook=mkdir -p "$1/etc" && cp ${quoted(join(work, "passwd"))} ${quoted(join(work, "group"))} "$1/etc/"`,
+            ]
           : []),
         lock.suite,
         root,
-        `deb [trusted=yes] copy:${work}/debs ./`,
+        `deb [trusted=yes] copy:${encodeURI(work)}/debs ./`,
       ],
       "installing packages",
     );
@@ -164,4 +167,9 @@ async function installPackages(
   } finally {
     await writeFile(log, `${lines.join("\n")}\n`);
   }
+}
+
+/** A word as a shell reads it back: a home folder may have a space in its name. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,7 +1,7 @@
 /** What lies in the cache: of which kind, how large, used when, and whether somebody needs it now. */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, readlink, realpath } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { isSystemError } from "../errors.ts";
 import { runAsOwner, toolboxPath } from "./toolbox.ts";
 
@@ -10,7 +10,7 @@ import { runAsOwner, toolboxPath } from "./toolbox.ts";
  * be made or fetched again.
  */
 const places = [
-  { kind: "toolbox", folder: "", name: /^toolbox-[0-9a-f]{12}$/ },
+  { kind: "toolbox", folder: "", name: /^toolbox-[0-9a-f]{12}(-unpinned)?$/ },
   { kind: "base-trees", folder: "", name: /^trees$/ },
   { kind: "package", folder: "debs", name: /^[0-9a-f]{64}\.deb$/ },
   { kind: "package-lists", folder: "apt", name: /^[0-9a-f]{12}$/ },
@@ -21,11 +21,12 @@ const places = [
   { kind: "failed-test", folder: "failed-tests", name: /^\d{4}-\d\d-\d\dT/ },
   { kind: "log", folder: "", name: /^base-[0-9a-f]{16}\.log$/ },
   // What was being made when its maker was killed.
-  { kind: "leftover", folder: "", name: /^(toolbox-[0-9a-f]{12}|trees)\.(new|new\.tar|old)$/ },
-  { kind: "leftover", folder: "", name: /^(tree-[0-9a-f]{16}-\d+|base-[0-9a-f]{16}|bench-\w{6})$/ },
+  { kind: "leftover", folder: "", name: /^(toolbox-[0-9a-f]{12}(-unpinned)?|trees)\.(new|new\.tar|old)$/ },
+  { kind: "leftover", folder: "", name: /^(tree-[0-9a-f]{16}-\d+|base-[0-9a-f]{16})$/ },
+  { kind: "leftover", folder: "", name: /^(bench|changelog|test|test-reproducible)-\w{6}$/ },
   { kind: "leftover", folder: "debs", name: /^[0-9a-f]{64}\.deb\.\d+\.part$/ },
   { kind: "leftover", folder: "initramfs", name: /^([0-9a-f]{16}\.img\.\d+(\.new)?|\.initramfs-\w{6})$/ },
-  { kind: "leftover", folder: "images", name: /^\.image-\w{6}$/ },
+  { kind: "leftover", folder: "images", name: /^\.(atoll-)?image-\w{6}$/ },
 ] as const;
 
 export type CacheKind = (typeof places)[number]["kind"];
@@ -59,6 +60,7 @@ export async function findEntries(folderOfAll: string, proc = "/proc"): Promise<
   const cache = await realpath(folderOfAll).catch(missing);
   if (cache === null) return [];
   const roots = await rootsOfPrograms(proc);
+  const own = await toolboxPath(cache);
   const found: FoundEntry[] = [];
   for (const { kind, folder, name: pattern } of places) {
     for (const entry of await namesIn(join(cache, folder))) {
@@ -68,7 +70,7 @@ export async function findEntries(folderOfAll: string, proc = "/proc"): Promise<
       const about = await lstat(path).catch(missing);
       if (about === null) continue;
       const usedAt = new Date(Math.max(changed(about), await lastUse(kind, path))).toISOString();
-      const inUse = whyInUse(kind, path, about, cache, roots);
+      const inUse = whyInUse(kind, path, about, own, roots);
       const isFolder = about.isDirectory();
       found.push({ kind, name: join(folder, entry.name), path, isFolder, usedAt, inUse });
     }
@@ -108,10 +110,10 @@ function whyInUse(
   kind: CacheKind,
   path: string,
   { nlink }: Stats,
-  cache: string,
+  ownToolbox: string,
   roots: ReadonlyMap<string, number>,
 ): string | null {
-  if (kind === "toolbox" && basename(path) === basename(toolboxPath(cache))) return "this Atoll's own";
+  if (kind === "toolbox" && [ownToolbox, `${ownToolbox}-unpinned`].includes(path)) return "this Atoll's own";
   const programs = roots.get(path) ?? 0;
   if (programs > 0) return programs === 1 ? "a program runs in it" : `${programs} programs run in it`;
   // The lab takes images as hard links: to remove this name would free nothing.

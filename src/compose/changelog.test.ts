@@ -55,8 +55,17 @@ test("CVE numbers come in the order of year and number", () => {
   ]);
 });
 
-test("anything is a changelog of some entries", () => {
-  fc.assert(fc.property(fc.string(), (text) => assert.ok(Array.isArray(parseChangelog(text)))));
+const versions = ["3.5.4-1~deb13u2", "3.5.4-1~deb13u1", "3.5.1-1"];
+
+test("whatever stands before and between them, entries are found, and nothing else is taken for one", () => {
+  const noise = fc.string({ unit: fc.constantFrom(..."ab (.)*;-\n".split("")) });
+  fc.assert(
+    fc.property(noise, (text) => {
+      const found = parseChangelog(`${text}\n\n${sample}`).map(({ version }) => version);
+      assert.deepEqual(found.slice(-versions.length), versions);
+      assert.ok(found.length - versions.length <= text.split("\n").length);
+    }),
+  );
 });
 
 test("changelogs are read compressed and plain", () => {

@@ -30,13 +30,26 @@ const kinds = { file: 1, dirtree: 2, dirmeta: 3 } as const;
 /** The commit object `commit` with more entries at the end of its metadata, which must not have those keys yet. */
 export function withMetadata(commit: Buffer, { strings, sizes }: Addition): Buffer {
   const parts = takeCommit(commit);
-  let { metadata } = parts;
-  for (const [key, text] of Object.entries(strings)) {
-    metadata = appendToDictionary(metadata, key, "s", Buffer.from(`${text}\0`));
-  }
   const entries = sizes.toSorted((a, b) => (a.checksum < b.checksum ? -1 : 1)).map(sizeEntry);
-  metadata = appendToDictionary(metadata, "ostree.sizes", "aay", arrayOfBytes(entries));
+  const metadata = appendToDictionary(
+    withStrings(parts.metadata, strings),
+    "ostree.sizes",
+    "aay",
+    arrayOfBytes(entries),
+  );
   return makeCommit({ ...parts, metadata });
+}
+
+/** Detached metadata, as libostree keeps it beside a commit: an `a{sv}`, here of texts. */
+export function detachedMetadata(strings: Readonly<Record<string, string>>): Buffer {
+  return withStrings(Buffer.alloc(0), strings);
+}
+
+function withStrings(dictionary: Buffer, strings: Readonly<Record<string, string>>): Buffer {
+  return Object.entries(strings).reduce(
+    (sofar, [key, text]) => appendToDictionary(sofar, key, "s", Buffer.from(`${text}\0`)),
+    dictionary,
+  );
 }
 
 /** `ostree.sizes` entries: the checksum, two LEB128 numbers, the object's type (ostree-repo-commit.c). */

@@ -8,7 +8,7 @@ import { openBase, treesPath } from "./base.ts";
 import { usingCache } from "./cache-use.ts";
 import { hashInputs } from "./inputs.ts";
 import { type Lock, writeLock } from "./lock.ts";
-import { commitMetadata, type TreeName } from "./metadata.ts";
+import { commitMetadata, commitSource, type TreeName } from "./metadata.ts";
 import { tidyCache } from "./prune.ts";
 import { openRepository, type Release, type Repository, readMetadata, readReleases } from "./repository.ts";
 import { type LockState, settleLock } from "./settle-lock.ts";
@@ -85,22 +85,31 @@ async function compose(given: ComposeOptions): Promise<ComposeResult> {
   const { progress, signal } = options;
   progress.step("reading the treefile");
   const treefile = await readTreefile(options.treefile);
-  const key = await openSigningKey(join(options.state, "keys"), { toolbox, ...(signal && { signal }) });
-  const repository = await openRepository(join(options.state, "repo"), key, {
+  const path = join(options.state, "repo");
+  const key = await openSigningKey(join(options.state, "keys"), {
+    ...{ toolbox, repository: path },
+    ...(signal && { signal }),
+  });
+  const repository = await openRepository(path, key, {
     toolbox,
     trees: treesPath(options.cache),
     ...(signal && { signal }),
   });
-  const { lock, notes } = await settleLock(treefile, options);
+  const settled = await settleLock(treefile, options);
+  const notes = toolbox.pinned ? settled.notes : [...settled.notes, notPinned];
   const exclusive = {
     step: "waiting for the repository",
     onWait: () => progress.detail("another compose writes to it; waiting"),
     ...(signal && { signal }),
   };
   return withExclusive(join(options.state, "repo.lock"), exclusive, () =>
-    composeLocked({ ...options, treefile, lock, notes, key, repository }),
+    composeLocked({ ...options, treefile, lock: settled.lock, notes, key, repository }),
   );
 }
+
+const notPinned =
+  "Debian no longer has some packages of os/toolbox.lock: the tree is made by newer tools, and on another computer it " +
+  "may be another; `scripts/run toolbox-lock` renews that lock";
 
 interface Composing extends Omit<ComposeOptions, "treefile" | "version"> {
   readonly treefile: Treefile;
@@ -129,7 +138,7 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
     ref,
     releases: await readReleases(repository.path, ref, composing),
     ids,
-    inputs: await hashInputs(treefile, lock.value, ids, await readFile(key.publicKey)),
+    inputs: await hashInputs(treefile, lock.value, ids, await readFile(key.publicKey), composing.toolbox.id),
     version: composing.version ?? treefile.version,
   };
   return (await findUnchanged(composing, intent)) ?? (await makeRelease(composing, intent));
@@ -154,7 +163,7 @@ async function makeRelease(composing: Composing, intent: Intent): Promise<Compos
   const { treefile, lock, repository, progress } = composing;
   const { ref, releases, ids, inputs } = intent;
   const [newest] = releases;
-  const base = await openBase(lock.value, ids, composing);
+  const base = await openBase(lock.value, ids, { ...composing, mirrors: treefile });
   const used = releases.map((release) => release.version);
   const version = nextVersion(intent.version, used, epoch(lock.value));
   const timestamp = Math.max(epoch(lock.value), (newest?.timestamp ?? 0) + 1);
@@ -171,7 +180,8 @@ async function makeRelease(composing: Composing, intent: Intent): Promise<Compos
     progress.step("committing the tree");
     const checksum = await repository.commit({
       ...{ tree: work, ref, parent: newest?.checksum ?? null, subject: `Atoll ${version}`, timestamp },
-      metadata: await commitMetadata(treefile, lock.value, inputs, tree),
+      metadata: await commitMetadata(treefile, lock.value, { inputs, toolbox: composing.toolbox.id }, tree),
+      detached: await commitSource(treefile),
     });
     await makeDeltas(composing, releases, checksum);
     progress.step("signing the summary");

@@ -1,18 +1,23 @@
 import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { debPath } from "./debs.ts";
+import type { Progress } from "../progress.ts";
+import { debPath, dropDamagedDebs, fetchDebs, type Mirrors } from "./debs.ts";
 import type { Lock } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
 
 interface RepositoryOptions {
   readonly toolbox: Toolbox;
   readonly cache: string;
+  /** Where a file comes from anew that was damaged in the cache. */
+  readonly mirrors: Mirrors;
+  readonly progress: Progress;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Makes a flat apt repository of a lock's files, out of the cache, in `folder`, which must not exist. It needs no
- * signature: every file was checked by its hash.
+ * signature: every file is checked by its hash here, and fetched anew where the cache has it damaged.
+ * Errors: those of fetchDebs, COMMAND_FAILED.
  */
 export async function makeDebRepository(
   folder: string,
@@ -20,6 +25,8 @@ export async function makeDebRepository(
   options: RepositoryOptions,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
+  if ((await dropDamagedDebs(lock, options.cache)).length > 0)
+    await fetchDebs(lock, options.mirrors, options);
   for (const locked of lock.packages) {
     const from = debPath(options.cache, locked);
     const to = join(folder, `${locked.name}_${locked.version.replace(":", "%3a")}_${locked.arch}.deb`);

@@ -1,5 +1,4 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
@@ -150,6 +149,16 @@ async function readEntries(
   return null;
 }
 
+/**
+ * Unpacks from the package $1 into the folder $2 what is called changelog… in its folder $3. That it has none is no
+ * failure (its documents are then those of another package), but tar tells of it as it tells of failures.
+ */
+const unpackChangelogs = `
+dpkg-deb --fsys-tarfile "$1" |
+  tar -xf - -C "$2" --strip-components=5 --wildcards "$3/changelog*" 2>"$2/complaints" && exit 0
+grep -v -e "Not found in archive" -e "Exiting with failure status" "$2/complaints" >&2 && exit 1
+exit 0`;
+
 /** Entries of a package's own changelog, out of its file. */
 async function readOwnEntries(
   name: string,
@@ -158,15 +167,12 @@ async function readOwnEntries(
 ): Promise<ChangelogEntry[] | null> {
   const deb = join(cache, "debs", `${files.get(name) ?? ""}.deb`);
   if (!(await exists(deb))) return null;
-  const scratch = await mkdtemp(join(tmpdir(), "atoll-changelog-"));
+  const scratch = await mkdtemp(join(cache, "changelog-"));
   try {
     const doc = `./usr/share/doc/${name}`;
-    // tar ends with 2 when no member has one of these names: the documents are then those of another package.
-    const script =
-      'dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$2" --strip-components=5 --wildcards "$3/changelog*"';
-    await toolbox.run(["sh", "-c", script, "sh", deb, scratch, doc], {
+    await toolbox.run(["sh", "-c", unpackChangelogs, "sh", deb, scratch, doc], {
       step: "reading a changelog",
-      accept: [0, 2],
+      binds: [cache],
       ...(signal && { signal }),
     });
     const names = await readdir(scratch);

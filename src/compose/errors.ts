@@ -59,8 +59,14 @@ export const composeErrors = define({
   PACKAGES_GONE: {
     status: 502,
     exit: exitCodes.failed,
-    text: "no mirror gives these locked packages:\n{packages}",
-    next: "check the network; if Debian has newer versions by now, `atoll compose --update-lock` takes those",
+    text: "Debian no longer has these locked packages:\n{packages}",
+    next: "`atoll compose --update-lock` takes the versions that Debian has by now",
+  },
+  PACKAGES_UNFETCHED: {
+    status: 502,
+    exit: exitCodes.failed,
+    text: "these packages could not be fetched:\n{packages}",
+    next: "check the network and its proxy (`http_proxy`), and run the same command again: what came is kept",
   },
   IDS_INVALID: {
     status: 400,
@@ -107,7 +113,7 @@ export const composeErrors = define({
   SIGNING_KEY_LOST: {
     status: 500,
     exit: exitCodes.failed,
-    text: "{folder} names the signing key {id}, but its secret half is not there",
+    text: "the key that signed the trees of {repository} is not in {folder}",
     next: "restore the folder from a backup; to start anew with another key remove it, and install machines afresh",
   },
   RELEASE_UNKNOWN: {

@@ -4,6 +4,7 @@ import { AtollError, isSystemError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { placeBiosBoot } from "./bios.ts";
 import { type DiskLayout, layOutDisk, rootIds, rootLabel, sectorSize, sfdiskScript } from "./disk-layout.ts";
+import { imageScratch, sweep } from "./sweep.ts";
 import type { Toolbox } from "./toolbox.ts";
 
 export interface ImageOptions {
@@ -45,7 +46,8 @@ export interface ImageResult {
 export async function buildImage(options: ImageOptions): Promise<ImageResult> {
   const folder = dirname(options.output);
   await mkdir(folder, { recursive: true });
-  const scratch = await mkdtemp(join(folder, ".image-"));
+  await sweep(folder, imageScratch, options.toolbox);
+  const scratch = await mkdtemp(join(folder, ".atoll-image-"));
   const tools = useTools(options, scratch);
   try {
     const commit =

@@ -3,7 +3,6 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import Type from "typebox";
 import { Compile } from "typebox/compile";
 import { AtollError, isSystemError } from "../errors.ts";
-import type { Treefile } from "./treefile.ts";
 
 const LockedPackageSchema = Type.Object({
   name: Type.String(),
@@ -43,8 +42,21 @@ export function lockPath(treefile: string): string {
   return `${treefile.replace(/\.ya?ml$/, "")}.lock`;
 }
 
+/** Packages asked for by name, and where they are looked for; a Treefile is one. */
+export interface PackageRequest {
+  /** The file that asks, for errors. */
+  readonly path: string;
+  readonly suite: string;
+  readonly components: readonly string[];
+  readonly mirrors: readonly string[];
+  readonly securityMirrors: readonly string[];
+  readonly packages: readonly string[];
+  readonly excludePackages: readonly string[];
+  readonly kernelPackage: string | null;
+}
+
 /** What of a treefile decides which packages a lock holds, as a hash. */
-export function lockRequest(treefile: Treefile): string {
+export function lockRequest(treefile: PackageRequest): string {
   const asked = [
     treefile.suite,
     treefile.components,
@@ -55,8 +67,8 @@ export function lockRequest(treefile: Treefile): string {
 }
 
 /** The packages a treefile asks for by name, its kernel among them. */
-export function wantedPackages(treefile: Treefile): string[] {
-  return [...new Set([...treefile.packages, treefile.kernelPackage])];
+export function wantedPackages({ packages, kernelPackage }: PackageRequest): string[] {
+  return [...new Set([...packages, ...(kernelPackage === null ? [] : [kernelPackage])])];
 }
 
 /**

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { projectRoot } from "../paths.ts";
 import { run } from "../process.ts";
@@ -13,11 +13,14 @@ export interface TreeName {
   readonly timestamp: number;
 }
 
-/** What a commit says of itself: signed with it, and readable without its files. */
+/**
+ * What a commit says of itself: signed with it, and readable without its files. It is part of the checksum, so it holds
+ * nothing that another computer with the same inputs would not say too; that is in `commitSource`.
+ */
 export async function commitMetadata(
   treefile: Treefile,
   lock: Lock,
-  inputs: string,
+  made: { readonly inputs: string; readonly toolbox: string },
   tree: TreeName,
 ): Promise<Record<string, string>> {
   const packages = lock.packages.map(({ name, version, arch }) => ({ name, version, arch }));
@@ -28,8 +31,9 @@ export async function commitMetadata(
   return {
     version: tree.version,
     "atoll.tree-id": tree.id,
-    "atoll.inputs": inputs,
-    "atoll.source": JSON.stringify({ ...(await gitSource(treefile.path)), lock: lockHash(lock) }),
+    "atoll.inputs": made.inputs,
+    "atoll.toolbox": made.toolbox,
+    "atoll.lock": lockHash(lock),
     "atoll.packages": JSON.stringify(packages),
     "atoll.kernel-arguments": treefile.kernelArguments.join(" "),
     "atoll.sbom": sbom,
@@ -50,14 +54,34 @@ async function otherParts(treefile: Treefile): Promise<OtherPart[]> {
   ];
 }
 
-/** Where the treefile is from: its path in its git repository and the commit checked out, or its bare name. */
-async function gitSource(treefile: string): Promise<{ treefile: string; git: string | null }> {
-  const argv = ["git", "-C", dirname(treefile), "rev-parse", "--show-toplevel", "HEAD"] as const;
-  return run(argv, { step: "reading the git commit" }).then(
-    ({ stdout }) => {
-      const [top = "", commit = null] = stdout.trim().split("\n");
-      return { treefile: relative(top, treefile), git: commit };
-    },
-    () => ({ treefile: basename(treefile), git: null }),
-  );
+/**
+ * Where a commit was made from, kept beside it (detached metadata: neither signed nor in the checksum): the treefile's
+ * path in its git repository, the git commit checked out, and whether files there differ from it. Outside git, or
+ * where git does not trust the folder's owner, the bare name and null.
+ */
+export async function commitSource(treefile: Treefile): Promise<Record<string, string>> {
+  return { "atoll.source": JSON.stringify(await gitSource(await realpath(treefile.path))) };
+}
+
+interface GitSource {
+  readonly treefile: string;
+  readonly git: string | null;
+  readonly changed: boolean;
+}
+
+async function gitSource(treefile: string): Promise<GitSource> {
+  const git = async (...words: string[]): Promise<string> => {
+    const argv = ["git", "--no-optional-locks", "-C", dirname(treefile), ...words] as const;
+    return (await run(argv, { step: "reading the git commit" })).stdout.trim();
+  };
+  try {
+    const [top = "", commit = null] = (await git("rev-parse", "--show-toplevel", "HEAD")).split("\n");
+    return {
+      treefile: relative(top, treefile),
+      git: commit,
+      changed: (await git("status", "--porcelain")) !== "",
+    };
+  } catch {
+    return { treefile: basename(treefile), git: null, changed: false };
+  }
 }

@@ -93,7 +93,7 @@ test("a preview removes nothing", () =>
 
 test("in use: this Atoll's toolbox, one that a program runs in, an image that a machine is made of", () =>
   withCache(async (cache) => {
-    const own = toolboxPath(cache);
+    const own = await toolboxPath(cache);
     await mkdir(own);
     await link(join(cache, names.image), join(cache, "..", "base.qcow2"));
     const options = { cache, progress: silent, olderThan: 0 };

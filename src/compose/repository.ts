@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { hasCode } from "../errors.ts";
 import { exists } from "../paths.ts";
-import { type ObjectSize, withMetadata } from "./commit-bytes.ts";
+import { detachedMetadata, type ObjectSize, withMetadata } from "./commit-bytes.ts";
 import { closeAgent, type SigningKey } from "./signing.ts";
 import type { Toolbox } from "./toolbox.ts";
 
@@ -30,6 +30,8 @@ export interface CommitInput {
   readonly timestamp: number;
   /** Commit metadata: part of what is signed and of the checksum. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Kept beside the commit: neither signed nor in the checksum. */
+  readonly detached: Readonly<Record<string, string>>;
 }
 
 /** An OSTree repository of the kind that machines pull from (mode archive), with its signing key. */
@@ -164,6 +166,7 @@ export async function openRepository(
       });
       const checksum = createHash("sha256").update(bytes).digest("hex");
       await writeObject(objectPath(path, checksum, "commit"), bytes);
+      await writeObject(objectPath(path, checksum, "commitmeta"), detachedMetadata(input.detached));
       // Neither was ever published; without a ref they would stay until somebody prunes.
       for (const spent of new Set([content, plain]))
         await rm(objectPath(path, spent, "commit"), { force: true });

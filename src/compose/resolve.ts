@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { AtollError, hasCode } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { makeDebRepository } from "./deb-repository.ts";
-import { type Lock, type LockedPackage, lockRequest, wantedPackages } from "./lock.ts";
+import { type Lock, type LockedPackage, lockRequest, type PackageRequest, wantedPackages } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
-import type { Treefile } from "./treefile.ts";
 
 interface ResolveOptions {
   readonly toolbox: Toolbox;
@@ -25,7 +24,7 @@ interface ResolveOptions {
  * it names and all that they depend on. The archive's signatures and their dates are checked by apt.
  * Errors: PACKAGES_UNRESOLVED (with apt's words), COMMAND_FAILED (the mirror cannot be reached or trusted), INTERRUPTED.
  */
-export async function resolveLock(treefile: Treefile, options: ResolveOptions): Promise<Lock> {
+export async function resolveLock(treefile: PackageRequest, options: ResolveOptions): Promise<Lock> {
   options.progress.step("resolving packages");
   const apt = await aptEnvironment(treefile, options);
   await apt(["apt-get", "update", "--error-on=any"], "reading the Debian archive's lists");
@@ -58,8 +57,8 @@ export async function resolveLock(treefile: Treefile, options: ResolveOptions): 
     request: lockRequest(treefile),
     base: null,
     packages: packages.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    users: options.before?.users ?? options.hold?.users ?? [],
-    groups: options.before?.groups ?? options.hold?.groups ?? [],
+    users: options.before?.users ?? [],
+    groups: options.before?.groups ?? [],
   };
 }
 
@@ -77,7 +76,7 @@ function versionName({ name, version, arch }: { name: string; version: string; a
 type Apt = (argv: [string, ...string[]], step: string) => Promise<string>;
 
 /** apt with folders of its own: it knows nothing of this computer's packages, sources and settings. */
-async function aptEnvironment(treefile: Treefile, options: ResolveOptions): Promise<Apt> {
+async function aptEnvironment(treefile: PackageRequest, options: ResolveOptions): Promise<Apt> {
   const { work, toolbox } = options;
   const folders = [
     "etc/apt.conf.d",
@@ -94,9 +93,9 @@ async function aptEnvironment(treefile: Treefile, options: ResolveOptions): Prom
     `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${base} ${suite} ${treefile.components.join(" ")}\n`;
   const local = join(work, "held");
   await rm(local, { recursive: true, force: true });
-  if (options.hold) await makeDebRepository(local, options.hold, options);
+  if (options.hold) await makeDebRepository(local, options.hold, { ...options, mirrors: treefile });
   const sources = [
-    ...(options.hold ? [`deb [trusted=yes] copy:${local} ./\n`] : []),
+    ...(options.hold ? [`deb [trusted=yes] copy:${encodeURI(local)} ./\n`] : []),
     source(mirror, treefile.suite),
     source(mirror, `${treefile.suite}-updates`),
     ...(security ? [source(security, `${treefile.suite}-security`)] : []),

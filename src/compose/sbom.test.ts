@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { projectRoot } from "../paths.ts";
-import { readLock } from "./lock.ts";
+import { type LockedPackage, readLock } from "./lock.ts";
 import { spdxDocument } from "./sbom.ts";
 
 test("the bill of materials names each package once, with its hash and package URL", async () => {
@@ -17,11 +17,28 @@ test("the bill of materials names each package once, with its hash and package U
   assert.equal(new Set(ids).size, lock.packages.length + 1);
   for (const id of ids) assert.match(id, /^SPDXRef-[A-Za-z0-9.-]+$/);
   assert.deepEqual(document.documentDescribes, ids);
-  const stdc = document.packages.find((each: { name: string }) => each.name === "libstdc++6");
-  assert.match(
-    stdc.externalRefs[0].referenceLocator,
-    /^pkg:deb\/debian\/libstdc%2B%2B6@14\.2\.0-19\?arch=amd64&distro=trixie&upstream=gcc-14%4014\.2\.0-19$/,
+});
+
+test("a package URL names the package, percent-encoded, and the source that it was built from", () => {
+  const locked: LockedPackage = {
+    ...{
+      name: "libstdc++6",
+      version: "1:14.2-19",
+      arch: "amd64",
+      source: "gcc-14",
+      sourceVersion: "14.2-19",
+    },
+    ...{ archive: "main", path: "pool/main/g/gcc-14/x.deb", size: 1, sha256: "0".repeat(64) },
+  };
+  const input = { name: "atoll", version: "1", treeId: "0123", timestamp: 0, suite: "trixie", others: [] };
+  const purl = (packages: readonly LockedPackage[]): string =>
+    JSON.parse(spdxDocument({ ...input, packages })).packages[0].externalRefs[0].referenceLocator;
+  assert.equal(
+    purl([locked]),
+    "pkg:deb/debian/libstdc%2B%2B6@1:14.2-19?arch=amd64&distro=trixie&upstream=gcc-14%4014.2-19",
   );
+  const own = { ...locked, name: "bash", source: "bash", sourceVersion: locked.version };
+  assert.equal(purl([own]), "pkg:deb/debian/bash@1:14.2-19?arch=amd64&distro=trixie");
 });
 
 test("a document's namespace is a UUID of its own: the same for the same tree, another for another version", () => {

@@ -1,6 +1,6 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AtollError } from "../errors.ts";
+import { AtollError, isSystemError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
 import type { Toolbox } from "./toolbox.ts";
 
@@ -16,6 +16,8 @@ export interface SigningKey {
 
 interface SigningOptions {
   readonly toolbox: Toolbox;
+  /** The repository that the key signs for. One that names a commit already had a key: no other is made for it. */
+  readonly repository: string;
   readonly signal?: AbortSignal;
 }
 
@@ -29,18 +31,39 @@ export async function openSigningKey(folder: string, options: SigningOptions): P
   await mkdir(home, { recursive: true, mode: 0o700 });
   const step = "opening the signing key";
   return withExclusive(join(folder, "lock"), { step }, async () => {
-    const known = await readFile(join(folder, "fingerprint"), "utf8").catch(() => null);
+    const known = await readIfThere(join(folder, "fingerprint"));
+    if (known === null && (await hasRefs(options.repository)))
+      throw new AtollError("SIGNING_KEY_LOST", { folder, repository: options.repository });
     const id = known?.trim() ?? (await makeKey(home, options));
     const gpg = (...words: string[]) => runGpg(home, words, options);
     const secret = await gpg("--list-secret-keys", "--with-colons", id).catch((error: unknown) => {
-      throw new AtollError("SIGNING_KEY_LOST", { folder, id }, error);
+      throw new AtollError("SIGNING_KEY_LOST", { folder, repository: options.repository }, error);
     });
-    if (!secret.includes(id)) throw new AtollError("SIGNING_KEY_LOST", { folder, id });
+    if (!secret.includes(id))
+      throw new AtollError("SIGNING_KEY_LOST", { folder, repository: options.repository });
     await gpg("--yes", "--output", publicKey, "--export-options", "export-minimal", "--export", id);
     await writeFile(join(folder, "fingerprint"), `${id}\n`);
     await closeAgent(home, options.toolbox);
     return { home, id, publicKey };
   });
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    if (isSystemError(error, "ENOENT")) return null;
+    throw error;
+  });
+}
+
+/** Whether the OSTree repository at `path` has a branch; false when there is no repository. */
+async function hasRefs(path: string): Promise<boolean> {
+  const entries = await readdir(join(path, "refs/heads"), { recursive: true, withFileTypes: true }).catch(
+    (error: unknown) => {
+      if (isSystemError(error, "ENOENT")) return [];
+      throw error;
+    },
+  );
+  return entries.some((entry) => entry.isFile());
 }
 
 async function makeKey(home: string, options: SigningOptions): Promise<string> {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { lockRequest } from "./lock.ts";
 import { outermost } from "./toolbox.ts";
+import { readToolboxLock, toolboxRequest } from "./toolbox-root.ts";
 
 test("a folder within another is seen with it; the one that holds the toolbox comes first", () => {
   const root = "/home/u/.cache/atoll/toolbox-1";
@@ -12,4 +14,11 @@ test("a folder within another is seen with it; the one that holds the toolbox co
     "/tmpfoo",
   ]);
   assert.deepEqual(outermost(["/tmp/cache", "/srv", "/tmp"], "/tmp/cache/toolbox-1"), ["/tmp", "/srv"]);
+});
+
+test("os/toolbox.lock is the one that the toolbox asks for", async () => {
+  const lock = await readToolboxLock();
+  assert.equal(lock.request, lockRequest(toolboxRequest), "run `scripts/run toolbox-lock`");
+  const names = new Set(lock.packages.map(({ name }) => name));
+  for (const name of toolboxRequest.packages) assert.ok(names.has(name), name);
 });

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
-import { mkdir, realpath, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { AtollError, hasCode } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
 import { exists, projectRoot, stateDirectory } from "../paths.ts";
 import { type RunOptions, type RunResult, run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 import { markUsed, usingCache } from "./cache-use.ts";
+import { type Lock, lockHash } from "./lock.ts";
+import { makeToolboxRoot, namespace, readToolboxLock } from "./toolbox-root.ts";
 
 type Argv = readonly [string, ...string[]];
 
@@ -23,6 +25,10 @@ export interface ToolboxCommand {
 export interface Toolbox {
   /** The root folder. When not root, its files belong to subordinate ids: change them only by `run`. */
   readonly root: string;
+  /** Names what it is made of: the same id, the same programs. */
+  readonly id: string;
+  /** False when Debian no longer had some packages of os/toolbox.lock, so that it is made of newer ones. */
+  readonly pinned: boolean;
   /** True when it is entered through a user namespace. */
   readonly rootless: boolean;
   /** Runs a program of the toolbox to its end; see `run` in process.ts. */
@@ -41,64 +47,16 @@ interface ToolboxOptions {
   readonly signal?: AbortSignal;
 }
 
-const suite = "trixie";
-const mirror = "http://deb.debian.org";
-const packages: readonly string[] = [
-  "apt-utils",
-  "binutils",
-  "busybox-static",
-  "ca-certificates",
-  "cpio",
-  "docker-registry",
-  "dosfstools",
-  "e2fsprogs",
-  "etcd-client",
-  "etcd-server",
-  "fdisk",
-  "gpg",
-  "gpg-agent",
-  "gpgv",
-  "grub-common",
-  "grub-efi-amd64-signed",
-  "grub-pc-bin",
-  "kmod",
-  "mmdebstrap",
-  "mtools",
-  "openssh-client",
-  "ostree",
-  "ovmf",
-  "qemu-system-x86",
-  "qemu-utils",
-  "shim-signed",
-  "skopeo",
-  "swtpm",
-  "systemd",
-  "xz-utils",
-  "zstd",
-];
-
 /**
- * Gives the toolbox, making it first if this computer has none of this kind yet (half a minute and the network).
+ * Gives the toolbox that os/toolbox.lock describes, making it first if this computer does not have it yet (half a
+ * minute and the network).
  * Two at once are safe: one makes it, the other waits. Works as root, and as an ordinary user by user namespaces.
- * Errors: TOOLBOX_NO_NAMESPACE, COMMAND_MISSING (mmdebstrap), COMMAND_FAILED, INTERRUPTED.
+ * Errors: TOOLBOX_NO_NAMESPACE, PACKAGES_UNFETCHED, COMMAND_MISSING (mmdebstrap), COMMAND_FAILED, INTERRUPTED.
  */
 export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
   const rootless = process.getuid?.() !== 0;
-  const root = toolboxPath(options.cache);
   if (rootless) await checkNamespaces(options.signal);
-  if (!(await exists(root))) {
-    options.progress.step("making the toolbox");
-    const lock = {
-      step: "waiting for the toolbox",
-      onWait: () => options.progress.detail("another atoll makes it; waiting"),
-      ...(options.signal && { signal: options.signal }),
-    };
-    await usingCache(options, () =>
-      withExclusive(`${root}.lock`, lock, async () => {
-        if (!(await exists(root))) await makeToolbox(root, rootless, options);
-      }),
-    );
-  }
+  const root = await openRoot(rootless, options);
   await markUsed(`${root}.lock`);
   await mkdir(stateDirectory(), { recursive: true });
   const home = {
@@ -109,6 +67,8 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
   };
   return {
     root,
+    id: basename(root),
+    pinned: !root.endsWith(unpinnedSuffix),
     rootless,
     argv: (argv, command) => enter(home, argv, command),
     run: (argv, { binds, cwd, env, ...rest }) => {
@@ -118,6 +78,30 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
   };
 }
 
+const unpinnedSuffix = "-unpinned";
+
+async function openRoot(rootless: boolean, options: ToolboxOptions): Promise<string> {
+  const lock = await readToolboxLock();
+  const root = join(options.cache, `toolbox-${toolboxKey(lock)}`);
+  const unpinned = `${root}${unpinnedSuffix}`;
+  const find = async () => ((await exists(root)) ? root : (await exists(unpinned)) ? unpinned : null);
+  const found = await find();
+  if (found !== null) return found;
+  await mkdir(options.cache, { recursive: true });
+  const waiting = {
+    step: "waiting for the toolbox",
+    onWait: () => options.progress.detail("another atoll makes it; waiting"),
+    ...(options.signal && { signal: options.signal }),
+  };
+  return usingCache(options, () =>
+    withExclusive(
+      `${root}.lock`,
+      waiting,
+      async () => (await find()) ?? (await makeToolboxRoot({ root, unpinned }, lock, rootless, options)),
+    ),
+  );
+}
+
 /** The same toolbox, where `binds` are seen by every program. */
 export function withBinds(toolbox: Toolbox, binds: readonly string[]): Toolbox {
   const more = <T extends ToolboxCommand>(command: T): T => ({
@@ -125,19 +109,10 @@ export function withBinds(toolbox: Toolbox, binds: readonly string[]): Toolbox {
     binds: [...binds, ...(command.binds ?? [])],
   });
   return {
-    root: toolbox.root,
-    rootless: toolbox.rootless,
+    ...toolbox,
     argv: (argv, command = {}) => toolbox.argv(argv, more(command)),
     run: (argv, options) => toolbox.run(argv, more(options)),
   };
-}
-
-/** Where the toolbox of this Atoll is. Another suite or list of packages is another one, and the old one stays as it is. */
-export function toolboxPath(cache: string): string {
-  const key = createHash("sha256")
-    .update(JSON.stringify([1, suite, mirror, packages]))
-    .digest("hex");
-  return join(cache, `toolbox-${key.slice(0, 12)}`);
 }
 
 /**
@@ -154,55 +129,17 @@ export async function runAsOwner(argv: Argv, options: RunOptions): Promise<RunRe
   }
 }
 
-async function makeToolbox(root: string, rootless: boolean, options: ToolboxOptions): Promise<void> {
-  const fresh = `${root}.new`;
-  const run1 = (argv: Argv, step: string) =>
-    run(argv, {
-      step,
-      hint: "package mmdebstrap",
-      onLine: (line) => options.progress.detail(line.replace(/^I: /, "")),
-      ...(options.signal && { signal: options.signal }),
-    });
-  const remove = () =>
-    run([...namespace(rootless), "rm", "-rf", fresh, `${fresh}.tar`], { step: "removing" });
-  await remove();
-  try {
-    if (rootless) {
-      // mmdebstrap maps ids in its own way; a tar archive carries the true ones into our namespace.
-      await run1(mmdebstrap("unshare", `${fresh}.tar`), "making the toolbox");
-      const unpack = 'mkdir "$1" && exec tar -C "$1" --numeric-owner --exclude="./dev/*" -xpf "$1.tar"';
-      await run1([...namespace(true), "sh", "-c", unpack, "sh", fresh], "unpacking the toolbox");
-      await run([...namespace(true), "rm", "-f", `${fresh}.tar`], { step: "tidying up" });
-    } else {
-      await run1(mmdebstrap("root", fresh), "making the toolbox");
-    }
-    await rename(fresh, root);
-  } catch (error) {
-    await remove();
-    throw error;
-  }
+/** Where the toolbox of this Atoll is. Another lock's is another one, and the old one stays as it is. */
+export async function toolboxPath(cache: string): Promise<string> {
+  return join(cache, `toolbox-${toolboxKey(await readToolboxLock())}`);
 }
 
-function mmdebstrap(mode: "root" | "unshare", target: string): Argv {
-  const source = (path: string, suffix: string) => `deb ${mirror}/${path} ${suite}${suffix} main`;
-  return [
-    "mmdebstrap",
-    `--mode=${mode}`,
-    "--variant=apt",
-    `--include=${packages.join(",")}`,
-    '--aptopt=APT::Install-Recommends "false"',
-    ...["doc", "man", "info", "locale", "lintian"].map(
-      (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
-    ),
-    "--dpkgopt=force-unsafe-io",
-    // A file to bind the computer's own over, whatever mmdebstrap left there.
-    '--customize-hook=rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf"',
-    suite,
-    target,
-    source("debian", ""),
-    source("debian", "-updates"),
-    source("debian-security", "-security"),
-  ];
+/** Names the toolbox of a lock: other packages make another toolbox, and the old one stays as it is. */
+function toolboxKey(lock: Lock): string {
+  return createHash("sha256")
+    .update(JSON.stringify([2, lockHash(lock)]))
+    .digest("hex")
+    .slice(0, 12);
 }
 
 interface Home {
@@ -265,13 +202,6 @@ export function outermost(paths: readonly string[], root: string): string[] {
 function proxyVariables(): Record<string, string> {
   const names = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
-}
-
-/** A mount namespace, in a user namespace of ours when not root: 0 is the user, 1 and up the subordinate ids. */
-function namespace(rootless: boolean): [string, ...string[]] {
-  return rootless
-    ? ["unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--"]
-    : ["unshare", "--mount", "--"];
 }
 
 async function checkNamespaces(signal: AbortSignal | undefined): Promise<void> {

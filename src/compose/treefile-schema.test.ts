@@ -14,6 +14,18 @@ test("the published JSON Schema is the one in use", async () => {
 
 test("the reference explains every key", async () => {
   const page = await readFile(join(reference, "treefile.md"), "utf8");
-  const missing = Object.keys(TreefileSchema.properties).filter((key) => !page.includes(`\`${key}\``));
+  const said = (key: string) => page.includes(`\`${key}\``) || new RegExp(`\\b${key}:`).test(page);
+  const missing = allKeys(TreefileSchema).filter((key) => !said(key));
   assert.deepEqual(missing, []);
 });
+
+/** Every key at every depth. */
+function allKeys(schema: unknown): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const properties =
+    "properties" in schema && typeof schema.properties === "object" && schema.properties !== null
+      ? Object.entries(schema.properties)
+      : [];
+  const items = "items" in schema ? allKeys(schema.items) : [];
+  return [...properties.flatMap(([key, value]) => [key, ...allKeys(value)]), ...items];
+}

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { projectRoot } from "../paths.ts";
-import { compareEntries, formatEntries, joinEntries, parseEntries } from "./users.ts";
+import { compareEntries, formatEntries, joinEntries, joinLines, parseEntries } from "./users.ts";
 
 test("entries are read with their place in errors, and written by id", () => {
   const entries = parseEntries("group", "# pinned\nb:x:7:\n\na:x:3:m\n", 4);
@@ -52,4 +52,11 @@ test("the group whose members may command a host has an id that packages and sys
     groups.filter(([name]) => name === "atoll"),
     [["atoll", "x", "500", ""]],
   );
+});
+
+test("ids that the lock below pins reach the locks above it, whatever those had", () => {
+  const below = ["new:x:990:990::/:/bin/sh", "both:x:991:991::/:/bin/sh"];
+  const own = ["both:x:5:5::/:/bin/sh", "ours:x:992:992::/:/bin/sh"];
+  assert.deepEqual(joinLines(below, own), [...below, "ours:x:992:992::/:/bin/sh"]);
+  assert.deepEqual(joinLines(undefined, own), own);
 });

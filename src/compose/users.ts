@@ -56,6 +56,16 @@ export function joinEntries(...lists: readonly (readonly Entry[])[]): Entry[] {
   return byId([...byName.values()]);
 }
 
+/**
+ * Lines of passwd(5) or group(5): those of the lock below first, as they hold for all trees of its stream, then those of
+ * names that only the treefile's own lock pins.
+ */
+export function joinLines(below: readonly string[] = [], own: readonly string[] = []): string[] {
+  const nameOf = (line: string) => line.split(":", 1)[0];
+  const names = new Set(below.map(nameOf));
+  return [...below, ...own.filter((line) => !names.has(nameOf(line)))];
+}
+
 /** What the packages made of the pinned ids: names that no baseline pins, and names whose id moved all the same. */
 export function compareEntries(
   pinned: readonly Entry[],

@@ -9,7 +9,7 @@ import { chooseAccelerator, probeFirmware } from "./accelerator.ts";
 
 /** A toolbox whose programs must not be run. */
 const untouched: Toolbox = {
-  ...{ root: "/nonexistent", rootless: false },
+  ...{ root: "/nonexistent", id: "toolbox-0", pinned: true, rootless: false },
   run: () => Promise.reject(new Error("nothing is to be run")),
   argv: () => {
     throw new Error("nothing is to be run");

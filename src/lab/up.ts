@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { markUsed, usingCache } from "../compose/cache-use.ts";
 import { type ComposeResult, composeTree } from "../compose/compose.ts";
 import { buildImage } from "../compose/image.ts";
+import { recipeHash } from "../compose/inputs.ts";
 import { openToolbox } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
@@ -186,7 +187,7 @@ function registriesConf(registry: string): string {
   return `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`;
 }
 
-/** The disk image of the composed tree; made once for each tree and origin. */
+/** The disk image of the composed tree; made once for each tree, origin, and way of making it. */
 async function findImage(
   options: UpOptions,
   { toolbox }: LabTools,
@@ -194,8 +195,9 @@ async function findImage(
   origin: Origin,
 ): Promise<string> {
   const { progress, signal } = options;
-  const parts = JSON.stringify([composed.checksum, composed.kernelArguments, origin.remoteUrl]);
-  const key = createHash("sha256").update(parts).digest("hex").slice(0, 16);
+  const { checksum, kernelArguments } = composed;
+  const parts = [checksum, kernelArguments, origin.remoteUrl, await recipeHash(toolbox.id)];
+  const key = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
   const output = join(options.cache, "images", `${key}.qcow2`);
   await mkdir(join(options.cache, "images"), { recursive: true });
   return withExclusive(`${output}.lock`, { step: "waiting for the disk image", signal }, async () => {
