@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { request } from "node:https";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as after } from "node:timers/promises";
-import { readCertificate } from "./certificate.ts";
-import { signRevocationList } from "./revocation.ts";
+import { openToolbox } from "../src/compose/toolbox.ts";
+import { freePort } from "../src/lab/ports.ts";
+import { cacheDirectory } from "../src/paths.ts";
+import { readCertificate } from "../src/pki/certificate.ts";
+import { signRevocationList } from "../src/pki/revocation.ts";
 import {
   credentialsFor,
   machineId,
@@ -16,23 +18,11 @@ import {
   sampleMachine,
   samplePerson,
   withFiles,
-} from "./samples.ts";
-import type { Credentials } from "./tls.ts";
+} from "../src/pki/samples.ts";
+import type { Credentials } from "../src/pki/tls.ts";
+import { silent } from "../src/progress.ts";
 
-const missing =
-  spawnSync("etcd", ["--version"]).status === 0 ? false : "there is no etcd command to try them on";
 const here = { dnsNames: ["localhost"], addresses: ["127.0.0.1"] };
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address: AddressInfo | string | null = server.address();
-  server.close();
-  await once(server, "close");
-  assert.ok(address !== null && typeof address === "object");
-  return address.port;
-}
 
 /** Status of a POST to etcd's gateway on `port` as `own`, or the code of the error that came instead. */
 function post(port: number, path: string, root: string, own: Credentials | null): Promise<number | string> {
@@ -48,9 +38,8 @@ function post(port: number, path: string, root: string, own: Credentials | null)
   return promise;
 }
 
-test("two members of etcd take our certificates and lists, and refuse whom they should", {
-  skip: missing,
-}, async () => {
+test("two members of etcd take our certificates and lists, and refuse whom they should", async () => {
+  const toolbox = await openToolbox({ cache: cacheDirectory(), progress: silent });
   const [etcd, fleet] = await Promise.all([sampleAuthority("etcd"), sampleAuthority("fleet")]);
   const root = etcd.certificate;
   const [peer, server, client, lost, person, machine] = await Promise.all([
@@ -73,12 +62,9 @@ test("two members of etcd take our certificates and lists, and refuse whom they 
     "server.crt": server.certificate,
     "server.key": server.privateKey,
   };
-  const [port, peerPort, otherPort, otherPeerPort] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
+  const ports = new Set<number>();
+  while (ports.size < 4) ports.add(await freePort(ports));
+  const [port = 0, peerPort = 0, otherPort = 0, otherPeerPort = 0] = ports;
   await withFiles(files, async (folder) => {
     const start = (name: string, clients: number, peers: number): ReturnType<typeof spawn> => {
       const [clientUrl, peerUrl] = [`https://127.0.0.1:${clients}`, `https://127.0.0.1:${peers}`];
@@ -99,7 +85,10 @@ test("two members of etcd take our certificates and lists, and refuse whom they 
         ...["--listen-client-urls", clientUrl, "--advertise-client-urls", clientUrl],
         ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
       ];
-      return spawn("etcd", words, { cwd: folder, stdio: "ignore" });
+      // A test that is killed takes it along.
+      const argv = ["setpriv", "--pdeathsig", "KILL", "etcd", ...words] as const;
+      const [program, ...rest] = toolbox.argv(argv, { cwd: folder, binds: [folder] });
+      return spawn(program, rest, { stdio: "ignore" });
     };
     const members = [start("a", port, peerPort), start("b", otherPort, otherPeerPort)];
     const ended = Promise.all(members.map((member) => once(member, "exit")));
