@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
 import { AtollError } from "./errors.ts";
+import { noLog } from "./process.ts";
 
 interface LockOptions {
   /** What the lock guards, in a person's words: names the step in INTERRUPTED. */
@@ -105,6 +106,6 @@ function notHeld(path: string, step: string, code: number | null, said: string):
   }
   return new AtollError("COMMAND_FAILED", {
     ...{ step, command: `flock ${path}`, outcome: `exit code ${code}` },
-    ...{ output: said.trim() || "(no output)", log: "no log file" },
+    ...{ output: said.trim() || "(no output)", log: noLog },
   });
 }

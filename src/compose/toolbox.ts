@@ -113,7 +113,7 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
     argv: (argv, command) => enter(home, argv, command),
     run: (argv, { binds, cwd, env, ...rest }) => {
       const command = { ...(binds && { binds }), ...(cwd && { cwd }), ...(env && { env }) };
-      return run(enter(home, argv, command), { shownAs: argv, ...rest });
+      return run(enter(home, argv, command), { shownAs: argv, logs: logsPath(options.cache), ...rest });
     },
   };
 }
@@ -130,6 +130,11 @@ export function withBinds(toolbox: Toolbox, binds: readonly string[]): Toolbox {
     argv: (argv, command = {}) => toolbox.argv(argv, more(command)),
     run: (argv, options) => toolbox.run(argv, more(options)),
   };
+}
+
+/** Where the whole output of a program goes when it fails. */
+export function logsPath(cache: string): string {
+  return join(cache, "logs");
 }
 
 /** Where the toolbox of this Atoll is. Another suite or list of packages is another one, and the old one stays as it is. */
@@ -160,6 +165,7 @@ async function makeToolbox(root: string, rootless: boolean, options: ToolboxOpti
     run(argv, {
       step,
       hint: "package mmdebstrap",
+      logs: logsPath(options.cache),
       onLine: (line) => options.progress.detail(line.replace(/^I: /, "")),
       ...(options.signal && { signal: options.signal }),
     });

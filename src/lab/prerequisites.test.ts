@@ -8,6 +8,7 @@ test("what is missing is said with its reason, and a system without apt-get is t
   const said: string[] = [];
   await assert.rejects(
     installPrerequisites({
+      cache: "/nonexistent",
       progress: silent,
       signal: new AbortController().signal,
       say: (line) => said.push(line),

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { logsPath } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { run } from "../process.ts";
 import type { Progress } from "../progress.ts";
@@ -33,6 +34,8 @@ const prerequisites: readonly Prerequisite[] = [
 ];
 
 interface InstallOptions {
+  /** `cacheDirectory()` */
+  readonly cache: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** Says a whole line to the person who waits. */
@@ -69,11 +72,12 @@ const update = ["apt-get", "update", "--quiet"] as const;
 const install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends"] as const;
 const env = { DEBIAN_FRONTEND: "noninteractive" };
 
-async function installAsRoot(names: readonly string[], { progress, signal }: InstallOptions): Promise<void> {
+async function installAsRoot(names: readonly string[], options: InstallOptions): Promise<void> {
+  const { cache, progress, signal } = options;
   progress.step(`installing ${names.join(", ")}`);
-  const options = { env, signal, onLine: (line: string) => progress.detail(line) };
-  await run(update, { ...options, step: "reading Debian's lists of packages" });
-  await run([...install, ...names], { ...options, step: `installing ${names.join(", ")}` });
+  const common = { env, signal, logs: logsPath(cache), onLine: (line: string) => progress.detail(line) };
+  await run(update, { ...common, step: "reading Debian's lists of packages" });
+  await run([...install, ...names], { ...common, step: `installing ${names.join(", ")}` });
 }
 
 /** In the foreground: sudo may have to ask for a password, and only does so on a terminal of its own. */
