@@ -81,14 +81,17 @@ async function installAsRoot(names: readonly string[], options: InstallOptions):
 }
 
 /** In the foreground: sudo may have to ask for a password, and only does so on a terminal of its own. */
-async function installBySudo(names: readonly string[], { progress, signal }: InstallOptions): Promise<void> {
+export async function installBySudo(
+  names: readonly string[],
+  { say, signal, env: own = process.env }: Pick<InstallOptions, "say" | "signal" | "env">,
+): Promise<void> {
   const step = `installing ${names.join(", ")} through sudo`;
-  progress.step(step);
-  progress.detail("");
+  // No step: its line is drawn again and again, over sudo's question.
+  say(step);
   for (const command of [update, [...install, ...names]]) {
     if (signal.aborted) throw new AtollError("INTERRUPTED", { step });
     const words = ["env", `DEBIAN_FRONTEND=${env.DEBIAN_FRONTEND}`, ...command];
-    const child = spawn("sudo", words, { stdio: ["inherit", 2, "inherit"] });
+    const child = spawn("sudo", words, { stdio: ["inherit", 2, "inherit"], env: own });
     const [code]: (number | null)[] = await once(child, "close");
     if (code !== 0) throw missingError(names, `sudo apt-get ended with exit code ${code}`);
   }
