@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { interruptSignal } from "../src/cli/interrupt.ts";
 import { exitCodes } from "../src/errors.ts";
 import { projectRoot } from "../src/paths.ts";
 import { runBench } from "./bench.ts";
@@ -43,17 +44,16 @@ function runTestTask(kind: TestKind, files: readonly string[]): Promise<number> 
 
 /** Fires at Ctrl-C: the work that was given it tidies up and ends. */
 function interrupted(): AbortSignal {
-  const interrupt = new AbortController();
-  process.once("SIGINT", () => interrupt.abort());
-  process.once("SIGTERM", () => interrupt.abort());
-  return interrupt.signal;
+  return interruptSignal((line) => console.error(line));
 }
 
 /** Builds the bundles and runs the `atoll` command from them, as a user's `./atoll` does. */
 async function runAtoll(words: readonly string[]): Promise<number> {
   await buildAll();
   // The command tidies up; this process only passes the wish on and waits.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
   const child = spawn(process.execPath, [join(projectRoot, "dist", "atoll.mjs"), ...words], {
     stdio: "inherit",
   });

@@ -50,7 +50,7 @@ const sharedErrors = define({
     status: 499,
     exit: exitCodes.interrupted,
     text: "interrupted during: {step}",
-    next: "nothing was left running; run the same command again to go on",
+    next: "run the same command again to go on; what a host or a machine was told before, it still does",
   },
 });
 

@@ -22,6 +22,11 @@ export function labDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return join(stateDirectory(env), "lab");
 }
 
+/** Where the whole output of a program goes when it fails. */
+export function logsPath(cache: string): string {
+  return join(cache, "logs");
+}
+
 /** An empty variable counts as unset, as everywhere in a shell's `:-`. */
 function chosen(value: string | undefined): string | undefined {
   return value ? resolve(value) : undefined;

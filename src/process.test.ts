@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { hasCode } from "./errors.ts";
 import { lastLines, run } from "./process.ts";
@@ -22,6 +25,27 @@ test("a failure names the step, the command and the last lines", async () => {
     assert.match(error.message, /^making room: .*exit code 7: no room$/);
     return true;
   });
+});
+
+test("the whole output of what failed is in a file that the error names", async (context) => {
+  const logs = join(await mkdtemp(join(tmpdir(), "atoll-logs-")), "logs");
+  context.after(() => rm(join(logs, ".."), { recursive: true }));
+  const argv = ["sh", "-c", "echo first; echo second >&2; seq 20 >&2; exit 1"] as const;
+  const error = await run(argv, { step: "making: a / b", logs }).catch((thrown: unknown) => thrown);
+  assert.ok(hasCode(error, "COMMAND_FAILED"));
+  const [name = ""] = await readdir(logs);
+  assert.match(name, /making-a-b/);
+  assert.ok(error.next.endsWith(join(logs, name)), error.next);
+  const log = await readFile(join(logs, name), "utf8");
+  assert.match(log, /^sh -c .*\n/);
+  for (const line of ["first", "second", "1", "20"]) assert.match(log, new RegExp(`^${line}$`, "m"));
+});
+
+test("a log that cannot be written hides nothing", async () => {
+  await assert.rejects(
+    run(["false"], { step: "failing", logs: join(import.meta.filename, "logs") }),
+    (error) => hasCode(error, "COMMAND_FAILED") && /no file/.test(error.next),
+  );
 });
 
 test("a missing program is its own error", async () => {

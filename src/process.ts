@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { AtollError, isSystemError } from "./errors.ts";
 
 export interface RunOptions {
@@ -15,6 +17,8 @@ export interface RunOptions {
   readonly onLine?: (line: string) => void;
   /** The file that holds the full output, named in the error. */
   readonly log?: string;
+  /** Where there is no `log`: the folder that gets one, with the whole output, when the command fails. */
+  readonly logs?: string;
   /** Named in errors in place of `argv`: the command that matters, where `argv` wraps it. */
   readonly shownAs?: readonly string[];
   /** Package that brings the program, named when it is missing. */
@@ -42,8 +46,9 @@ export async function run(argv: readonly [string, ...string[]], options: RunOpti
   });
   const stop = (): void => endGroup(child);
   options.signal?.addEventListener("abort", stop, { once: true });
-  const stdout = collect(child.stdout, options.onLine);
-  const stderr = collect(child.stderr, options.onLine);
+  const whole: string[] = [];
+  const stdout = collect(child.stdout, whole, options.onLine);
+  const stderr = collect(child.stderr, whole, options.onLine);
   if (options.input !== undefined) {
     // A command may end before it has read everything; its exit code tells the story, not EPIPE.
     child.stdin?.on("error", () => {});
@@ -59,7 +64,7 @@ export async function run(argv: readonly [string, ...string[]], options: RunOpti
       command: shown(options.shownAs ?? argv),
       outcome: killedBy ? `signal ${killedBy}` : `exit code ${code}`,
       output: lastLines(result.stderr || result.stdout, 5) || "(no output)",
-      log: options.log ?? "no log file",
+      log: options.log ?? (await writeLog(options, child.pid, [`${argv.join(" ")}\n`, ...whole])) ?? noLog,
     });
   } catch (error) {
     if (isSystemError(error, "ENOENT", "EACCES")) {
@@ -73,6 +78,28 @@ export async function run(argv: readonly [string, ...string[]], options: RunOpti
   } finally {
     options.signal?.removeEventListener("abort", stop);
   }
+}
+
+/** Stands in COMMAND_FAILED for the log's name where there is no log. */
+export const noLog = "no file: what is above is all that was kept";
+
+/** Gives the file that now holds `texts`; null when there is to be none, or it cannot be written. */
+async function writeLog(
+  { logs, step }: RunOptions,
+  pid: number | undefined,
+  texts: readonly string[],
+): Promise<string | null> {
+  if (logs === undefined) return null;
+  const time = new Date().toISOString().replaceAll(":", "-");
+  const name = step.replaceAll(/[^A-Za-z0-9]+/g, "-").slice(0, 40);
+  const file = join(logs, `${time}-${name}-${pid}.log`);
+  // A full disk may be what the command failed of, and that is what there is to tell.
+  return mkdir(logs, { recursive: true })
+    .then(() => writeFile(file, texts.join("")))
+    .then(
+      () => file,
+      () => null,
+    );
 }
 
 function ended(child: ChildProcess): Promise<{ code: number | null; killedBy: NodeJS.Signals | null }> {
@@ -99,12 +126,18 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function collect(stream: NodeJS.ReadableStream | null, onLine?: (line: string) => void): () => string {
+/** Reads `stream` to its end: into what the call that it gives returns, and into `whole`, in the order that it comes. */
+function collect(
+  stream: NodeJS.ReadableStream | null,
+  whole: string[],
+  onLine?: (line: string) => void,
+): () => string {
   const chunks: string[] = [];
   let partial = "";
   stream?.setEncoding("utf8");
   stream?.on("data", (chunk: string) => {
     chunks.push(chunk);
+    whole.push(chunk);
     if (!onLine) return;
     const lines = (partial + chunk).split(/[\r\n]+/);
     partial = lines.pop() ?? "";

@@ -33,6 +33,9 @@ test("mistakes in the use of a command name the help that mends them", async () 
     ["host deploy", "atoll host deploy --help"],
     ["lab create x", "atoll lab create --help"],
     ["lab create x --image y --firmware z", "atoll lab create --help"],
+    ["lab create x --image package.json --memory 32", "atoll lab create --help"],
+    ["lab create x --image package.json --port 99999", "atoll lab create --help"],
+    ["lab up --memory 1", "atoll lab up --help"],
   ];
   for (const [words, help] of mistakes) {
     await assert.rejects(

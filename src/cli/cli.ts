@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { exitCodes, isSystemError } from "../errors.ts";
 import { type CliContext, exitCodeHelp, isHelp, makeCommand } from "./command.ts";
+import { interruptSignal } from "./interrupt.ts";
 import { showFailure } from "./output.ts";
 import { processTerminal } from "./terminal.ts";
 import type { HostTransport } from "./transport.ts";
@@ -14,28 +15,33 @@ export interface CliOptions {
   readonly transport: (env: NodeJS.ProcessEnv, signal: AbortSignal) => HostTransport;
 }
 
-/** A second Ctrl-C within this time is the same wish, come by another way (a parent process passes it on). */
-const sameWishMs = 300;
+/** Nobody reads any more, as the terminal is gone; the work still has to be tidied up. */
+const goneCodes = ["EIO", "EPIPE"];
 
 /**
  * The whole life of the command: reads the words, runs the command that they name, shows what went wrong, and sets
- * the exit code. The first Ctrl-C or SIGTERM interrupts the work, which tidies up; the second one ends the process.
+ * the exit code. Ctrl-C, SIGTERM and a closed terminal interrupt the work, which tidies up.
  */
 export async function runCli(words: readonly string[], options: CliOptions): Promise<void> {
-  const interrupt = new AbortController();
-  onInterrupt(interrupt);
   process.stdout.on("error", (error) => {
     // The reader of a pipe, such as head(1), has had enough.
     if (isSystemError(error, "EPIPE")) process.exit();
-    throw error;
+    if (!isSystemError(error, ...goneCodes)) throw error;
+  });
+  process.stderr.on("error", (error) => {
+    if (!isSystemError(error, ...goneCodes)) throw error;
   });
   const terminal = processTerminal();
+  const signal = interruptSignal((line) => {
+    if (terminal.live) terminal.redraw("");
+    terminal.err(`atoll: ${line}`);
+  });
   const context: CliContext = {
     terminal,
     env: process.env,
-    signal: interrupt.signal,
+    signal,
     sleep: (milliseconds) => sleep(milliseconds),
-    transport: options.transport(process.env, interrupt.signal),
+    transport: options.transport(process.env, signal),
     exitWith: (code) => {
       process.exitCode = code;
     },
@@ -62,17 +68,4 @@ export function makeProgram(context: CliContext, options: CliOptions): Command {
   }
   options.commands(program, context);
   return program;
-}
-
-function onInterrupt(interrupt: AbortController): void {
-  let first = 0;
-  const stop = (): void => {
-    const now = performance.now();
-    if (!interrupt.signal.aborted) {
-      first = now;
-      interrupt.abort();
-    } else if (now - first > sameWishMs) process.exit(exitCodes.interrupted);
-  };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
 }

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { AtollError, exitCodes } from "../errors.ts";
+import { leastMemoryMiB } from "../lab/limits.ts";
 import type { Terminal } from "./terminal.ts";
 import type { Connection, HostTransport } from "./transport.ts";
 
@@ -100,17 +101,24 @@ export async function withHost(
   await work(await context.transport.connect(options.host ?? context.env.ATOLL_HOST), options);
 }
 
-/** A whole number above zero and up to `most`, given as `option`. Errors: USAGE, which names the command `help`. */
+/** A whole number from `least` to `most`, given as `option`. Errors: USAGE, which names the command `help`. */
 export function parseCount(
   text: string,
   option: string,
   help: string,
   most = Number.MAX_SAFE_INTEGER,
+  least = 1,
 ): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && value > 0 && value <= most) return value;
-  const wanted = most === Number.MAX_SAFE_INTEGER ? "a count" : `a count up to ${most}`;
-  throw new AtollError("USAGE", { problem: `${option} is "${text}", not ${wanted}`, help });
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  const from = least === 1 ? "" : ` from ${least}`;
+  const to = most === Number.MAX_SAFE_INTEGER ? "" : ` up to ${most}`;
+  throw new AtollError("USAGE", { problem: `${option} is "${text}", not a count${from}${to}`, help });
+}
+
+/** `--memory` of a machine. Errors: USAGE. */
+export function parseMemory(text: string, help: string): number {
+  return parseCount(text, "--memory", help, Number.MAX_SAFE_INTEGER, leastMemoryMiB);
 }
 
 /** Every exit code and what it means. */

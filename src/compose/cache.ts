@@ -20,6 +20,7 @@ const places = [
   { kind: "compiled-code", folder: "node", name: /^v\d+\.\d+\.\d+-/ },
   { kind: "failed-test", folder: "failed-tests", name: /^\d{4}-\d\d-\d\dT/ },
   { kind: "log", folder: "", name: /^base-[0-9a-f]{16}\.log$/ },
+  { kind: "log", folder: "logs", name: /^\d{4}-\d\d-\d\dT.*\.log$/ },
   // What was being made when its maker was killed.
   { kind: "leftover", folder: "", name: /^(toolbox-[0-9a-f]{12}(-unpinned)?|trees)\.(new|new\.tar|old)$/ },
   { kind: "leftover", folder: "", name: /^(tree-[0-9a-f]{16}-\d+|base-[0-9a-f]{16})$/ },

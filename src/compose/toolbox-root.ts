@@ -1,7 +1,7 @@
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { hasCode } from "../errors.ts";
-import { projectRoot } from "../paths.ts";
+import { logsPath, projectRoot } from "../paths.ts";
 import { run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 import { fetchDebs } from "./debs.ts";
@@ -113,6 +113,7 @@ async function unpackInto(
       hint: "package mmdebstrap",
       // /tmp may be memory, and small.
       env: { TMPDIR: "/var/tmp" },
+      logs: logsPath(options.cache),
       onLine: (line) => options.progress.detail(line.replace(/^I: /, "")),
       ...(options.signal && { signal: options.signal }),
     });

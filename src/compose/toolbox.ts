@@ -3,7 +3,7 @@ import { mkdir, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { AtollError, hasCode } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
-import { exists, projectRoot, stateDirectory } from "../paths.ts";
+import { exists, logsPath, projectRoot, stateDirectory } from "../paths.ts";
 import { type RunOptions, type RunResult, run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 import { markUsed, usingCache } from "./cache-use.ts";
@@ -73,7 +73,7 @@ export async function openToolbox(options: ToolboxOptions): Promise<Toolbox> {
     argv: (argv, command) => enter(home, argv, command),
     run: (argv, { binds, cwd, env, ...rest }) => {
       const command = { ...(binds && { binds }), ...(cwd && { cwd }), ...(env && { env }) };
-      return run(enter(home, argv, command), { shownAs: argv, ...rest });
+      return run(enter(home, argv, command), { shownAs: argv, logs: logsPath(options.cache), ...rest });
     },
   };
 }

@@ -30,7 +30,7 @@ export const labErrors = define({
     status: 500,
     exit: exitCodes.failed,
     text: "{file} is not what the lab wrote: {problem}",
-    next: "mend the file, or remove its folder: the machine is gone then",
+    next: "mend the file, or, if it is a machine's, remove that: `atoll lab remove NAME`",
   },
   LAB_MACHINE_EXISTS: {
     status: 409,

@@ -4,7 +4,7 @@ import { copyFile, link, mkdir, open, readFile, rm, truncate } from "node:fs/pro
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Toolbox } from "../compose/toolbox.ts";
-import { AtollError, asAtollError, isSystemError } from "../errors.ts";
+import { AtollError, asAtollError, hasCode, isSystemError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
 import { lastLines } from "../process.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "./accelerator.ts";
@@ -64,9 +64,20 @@ export async function getMachine(lab: string, name: string): Promise<Machine> {
   return { record, files: machineFiles(lab, name), running };
 }
 
-/** All machines of the lab, by name. */
+/** All machines of the lab, by name, but for those whose record is damaged: one of them must not stop the others. */
 export async function listMachines(lab: string): Promise<Machine[]> {
-  return Promise.all((await machineNames(lab)).map((name) => getMachine(lab, name)));
+  const found = await Promise.all((await machineNames(lab)).map((name) => getUndamaged(lab, name)));
+  return found.filter((machine) => machine !== null);
+}
+
+/** `getMachine`, but null where the record is damaged. */
+async function getUndamaged(lab: string, name: string): Promise<Machine | null> {
+  try {
+    return await getMachine(lab, name);
+  } catch (error) {
+    if (hasCode(error, "LAB_RECORD_INVALID")) return null;
+    throw error;
+  }
 }
 
 /**
@@ -79,7 +90,7 @@ export async function createMachine(tools: LabTools, spec: MachineSpec): Promise
   return locked(tools, spec.name, async () => {
     const files = machineFiles(lab, spec.name);
     const others = await listMachines(lab);
-    if (others.some(({ record }) => record.name === spec.name)) {
+    if ((await machineNames(lab)).includes(spec.name)) {
       throw new AtollError("LAB_MACHINE_EXISTS", { name: spec.name });
     }
     // Without a record the folder is the rest of a creation that was cut off.
@@ -338,7 +349,10 @@ export async function stopMachine(
 /** Pulls the plug: QEMU is killed on the spot. False when it did not run. Errors: LAB_NO_MACHINE. */
 export async function killMachine(context: LabContext, name: string): Promise<boolean> {
   return locked(context, name, async () => {
-    const { record, files } = await getMachine(context.lab, name);
+    const machine = await getUndamaged(context.lab, name);
+    // Nothing says which process it was; if it runs, it listens here.
+    if (!machine) return asksDamaged(context.lab, name, "quit");
+    const { record, files } = machine;
     const killed = record.process !== null && (await signalProcess(record.process, "SIGKILL"));
     if (killed && record.process) await waitForEnd(record.process, 10_000);
     await closeConnection(files);
@@ -346,11 +360,21 @@ export async function killMachine(context: LabContext, name: string): Promise<bo
   });
 }
 
-/** Removes a stopped machine with its disk. Errors: LAB_NO_MACHINE, LAB_RUNNING. */
+/** Whether QEMU of a machine without a good record did `command`; it does not where it does not run. */
+async function asksDamaged(lab: string, name: string, command: "query-status" | "quit"): Promise<boolean> {
+  return askQemu(machineFiles(lab, name).monitorSocket, command, { machine: name }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Removes a stopped machine with its disk, also one whose record is damaged. Errors: LAB_NO_MACHINE, LAB_RUNNING. */
 export async function removeMachine(context: LabContext, name: string): Promise<void> {
   await locked(context, name, async () => {
-    const { files, running } = await getMachine(context.lab, name);
-    if (running) throw new AtollError("LAB_RUNNING", { name });
+    const machine = await getUndamaged(context.lab, name);
+    const files = machineFiles(context.lab, name);
+    if (machine?.running ?? (await asksDamaged(context.lab, name, "query-status")))
+      throw new AtollError("LAB_RUNNING", { name });
     await closeConnection(files);
     await rm(files.directory, { recursive: true });
   });

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { AtollError } from "../errors.ts";
-import { exists } from "../paths.ts";
+import { exists, logsPath } from "../paths.ts";
 import { run } from "../process.ts";
 import type { Progress } from "../progress.ts";
 
@@ -34,6 +34,8 @@ const prerequisites: readonly Prerequisite[] = [
 ];
 
 interface InstallOptions {
+  /** `cacheDirectory()` */
+  readonly cache: string;
   readonly progress: Progress;
   readonly signal: AbortSignal;
   /** Says a whole line to the person who waits. */
@@ -70,22 +72,26 @@ const update = ["apt-get", "update", "--quiet"] as const;
 const install = ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends"] as const;
 const env = { DEBIAN_FRONTEND: "noninteractive" };
 
-async function installAsRoot(names: readonly string[], { progress, signal }: InstallOptions): Promise<void> {
+async function installAsRoot(names: readonly string[], options: InstallOptions): Promise<void> {
+  const { cache, progress, signal } = options;
   progress.step(`installing ${names.join(", ")}`);
-  const options = { env, signal, onLine: (line: string) => progress.detail(line) };
-  await run(update, { ...options, step: "reading Debian's lists of packages" });
-  await run([...install, ...names], { ...options, step: `installing ${names.join(", ")}` });
+  const common = { env, signal, logs: logsPath(cache), onLine: (line: string) => progress.detail(line) };
+  await run(update, { ...common, step: "reading Debian's lists of packages" });
+  await run([...install, ...names], { ...common, step: `installing ${names.join(", ")}` });
 }
 
 /** In the foreground: sudo may have to ask for a password, and only does so on a terminal of its own. */
-async function installBySudo(names: readonly string[], { progress, signal }: InstallOptions): Promise<void> {
+export async function installBySudo(
+  names: readonly string[],
+  { say, signal, env: own = process.env }: Pick<InstallOptions, "say" | "signal" | "env">,
+): Promise<void> {
   const step = `installing ${names.join(", ")} through sudo`;
-  progress.step(step);
-  progress.detail("");
+  // No step: its line is drawn again and again, over sudo's question.
+  say(step);
   for (const command of [update, [...install, ...names]]) {
     if (signal.aborted) throw new AtollError("INTERRUPTED", { step });
     const words = ["env", `DEBIAN_FRONTEND=${env.DEBIAN_FRONTEND}`, ...command];
-    const child = spawn("sudo", words, { stdio: ["inherit", 2, "inherit"] });
+    const child = spawn("sudo", words, { stdio: ["inherit", 2, "inherit"], env: own });
     const [code]: (number | null)[] = await once(child, "close");
     if (code !== 0) throw missingError(names, `sudo apt-get ended with exit code ${code}`);
   }

@@ -62,6 +62,15 @@ test("a damaged record is refused with the place of the damage", () => {
   );
 });
 
+test("a record that could not be read again is not written", async () => {
+  await inLab(async (lab) => {
+    await assert.rejects(writeRecord(lab, { ...record, memoryMiB: 32 }), (error) =>
+      hasCode(error, "LAB_RECORD_INVALID"),
+    );
+    assert.deepEqual(await machineNames(lab), []);
+  });
+});
+
 test("names must be host names, and the lab's path short enough for sockets", () => {
   for (const name of ["a", "atoll-1", "a".repeat(32)]) checkName("/lab", name);
   for (const name of ["", "-a", "a-", "A", "a.b", "../x", "a".repeat(33)]) {

@@ -74,11 +74,14 @@ export async function readRecord(lab: string, name: string): Promise<MachineReco
   }
 }
 
-/** Writes the record whole or not at all. */
+/** Writes the record whole or not at all. Errors: LAB_RECORD_INVALID for one that could not be read again. */
 export async function writeRecord(lab: string, record: MachineRecord): Promise<void> {
   const { directory, record: file } = machineFiles(lab, record.name);
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  const { machineRecord, parseAs } = await import("./schemas.ts");
+  parseAs(machineRecord, text, file);
   await mkdir(directory, { recursive: true });
-  await writeFile(`${file}.new`, `${JSON.stringify(record, null, 2)}\n`);
+  await writeFile(`${file}.new`, text);
   await rename(`${file}.new`, file);
 }
 

@@ -1,6 +1,7 @@
 import Type from "typebox";
 import Value from "typebox/value";
 import { AtollError } from "../errors.ts";
+import { leastMemoryMiB } from "./limits.ts";
 
 /**
  * What the lab keeps as JSON. A file of its own, loaded when a record is read: most commands read none, and the
@@ -19,7 +20,7 @@ export const machineRecord = Type.Object({
   macAddress: Type.String(),
   firmware: Type.Union([Type.Literal("uefi"), Type.Literal("secureboot"), Type.Literal("bios")]),
   cpus: Type.Integer({ minimum: 1 }),
-  memoryMiB: Type.Integer({ minimum: 64 }),
+  memoryMiB: Type.Integer({ minimum: leastMemoryMiB }),
   diskFormat: Type.Union([Type.Literal("raw"), Type.Literal("qcow2")]),
   /** What is on the disk, in a person's words: a version. */
   image: Type.String(),

@@ -5,7 +5,14 @@ import { createMachine } from "../../lab/machine.ts";
 import { type Firmware, firmwares } from "../../lab/qemu.ts";
 import { labKey } from "../../lab/ssh.ts";
 import { exists } from "../../paths.ts";
-import { addJsonOption, type CliContext, type CommonOptions, makeCommand, parseCount } from "../command.ts";
+import {
+  addJsonOption,
+  type CliContext,
+  type CommonOptions,
+  makeCommand,
+  parseCount,
+  parseMemory,
+} from "../command.ts";
 import { labTools } from "../lab-tools.ts";
 import { json } from "../output.ts";
 import { withProgress } from "../progress.ts";
@@ -41,17 +48,20 @@ export function labCreateCommand(context: CliContext): Command {
     if (!(await exists(file))) {
       throw new AtollError("USAGE", { problem: `there is no image ${file}`, help });
     }
+    const shape = {
+      diskGiB: parseCount(options.disk, "--disk", help),
+      memoryMiB: parseMemory(options.memory, help),
+      cpus: parseCount(options.cpus, "--cpus", help),
+      ports: (options.port ?? []).map((port) => ({ guest: parseCount(port, "--port", help, 65_535) })),
+    };
     const { record } = await withProgress(context.terminal, async (progress) => {
       const tools = await labTools(context, progress);
       progress.step(`making ${name}`);
       return createMachine(tools, {
         name,
         image: { file, format: file.endsWith(".qcow2") ? "qcow2" : "raw", label: basename(file) },
-        diskGiB: parseCount(options.disk, "--disk", help),
-        memoryMiB: parseCount(options.memory, "--memory", help),
-        cpus: parseCount(options.cpus, "--cpus", help),
+        ...shape,
         firmware: options.firmware,
-        ports: (options.port ?? []).map((port) => ({ guest: parseCount(port, "--port", help, 65_535) })),
         provisioning: { hostname: name, rootKeys: [(await labKey(tools.lab)).publicKey] },
       });
     });

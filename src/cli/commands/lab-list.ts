@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { listMachines, type Machine } from "../../lab/machine.ts";
+import { machineNames } from "../../lab/record.ts";
 import { labDirectory } from "../../paths.ts";
 import { addJsonOption, type CliContext, type CommonOptions, makeCommand } from "../command.ts";
 import { duration, json, table } from "../output.ts";
@@ -13,8 +14,13 @@ export function labListCommand(context: CliContext): Command {
   );
   return command.action(async () => {
     const { json: asJson }: CommonOptions = command.opts();
-    const machines = await listMachines(labDirectory(context.env));
+    const lab = labDirectory(context.env);
+    const machines = await listMachines(lab);
     const { terminal } = context;
+    const listed = new Set(machines.map(({ record }) => record.name));
+    for (const name of await machineNames(lab)) {
+      if (!listed.has(name)) terminal.err(`note: the record of ${name} is damaged; atoll lab remove ${name}`);
+    }
     if (asJson) terminal.out(json(machines));
     else if (machines.length === 0) terminal.out("The lab has no machines. Make one: atoll lab up");
     else

@@ -5,7 +5,14 @@ import { type Firmware, firmwares } from "../../lab/qemu.ts";
 import { labTarget, openApiSocket } from "../../lab/ssh.ts";
 import type { UpMachine, UpResult } from "../../lab/up.ts";
 import { cacheDirectory, labDirectory, projectRoot, stateDirectory } from "../../paths.ts";
-import { addJsonOption, type CliContext, type CommonOptions, makeCommand, parseCount } from "../command.ts";
+import {
+  addJsonOption,
+  type CliContext,
+  type CommonOptions,
+  makeCommand,
+  parseCount,
+  parseMemory,
+} from "../command.ts";
 import { json, wrap } from "../output.ts";
 import { withProgress } from "../progress.ts";
 import { statusText } from "../status-text.ts";
@@ -49,7 +56,7 @@ export function labUpCommand(context: CliContext): Command {
         state: stateDirectory(context.env),
         treefile: options.treefile ?? join(projectRoot, "os", "atoll.yaml"),
         ...{ names, firmware: options.firmware },
-        memoryMiB: count(options.memory, "--memory"),
+        memoryMiB: parseMemory(options.memory, "atoll lab up --help"),
         cpus: count(options.cpus, "--cpus"),
         diskGiB: count(options.disk, "--disk"),
         ...{ env: context.env, progress, signal: context.signal },
@@ -102,9 +109,12 @@ function nextSteps({ terminal }: CliContext, { machines }: UpResult): string {
     "",
     styled(terminal, "strong", "Try next:"),
     "  update it",
-    `    ${atoll()} compose ${join(examples, "hello.yaml")} && ${go}`,
+    // Two lines: composing what is the newest already has an exit code that && would stop at.
+    `    ${atoll()} compose ${join(examples, "hello.yaml")}`,
+    `    ${go}`,
     "  break it",
-    `    ${atoll()} compose ${join(examples, "broken.yaml")} && ${go}`,
+    `    ${atoll()} compose ${join(examples, "broken.yaml")}`,
+    `    ${go}`,
     "  see how it went back by itself",
     `    ${atoll()} host history${host}`,
     "",

@@ -1,0 +1,2 @@
+/** No machine may have less memory. */
+export const leastMemoryMiB = 64;
