@@ -22,6 +22,11 @@ export function labDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return join(stateDirectory(env), "lab");
 }
 
+/** Where the lab's disk images are kept: each by what it was made of, and never changed. */
+export function imagesPath(cache: string): string {
+  return join(cache, "images");
+}
+
 /** Where the whole output of a program goes when it fails. */
 export function logsPath(cache: string): string {
   return join(cache, "logs");

@@ -55,17 +55,22 @@ async function probed(options: AcceleratorOptions): Promise<boolean> {
   const computer = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
   const directory = join(options.lab, ".accelerator");
   const known = join(directory, "kvm-probe");
-  const [when, answer] = (await readFile(known, "utf8").catch(() => "")).split("\n");
-  if (when === computer && (answer === "works" || answer === "fails")) return answer === "works";
+  const [when, answer, until = ""] = (await readFile(known, "utf8").catch(() => "")).split("\n");
+  const holds = until === "" || Date.now() < Date.parse(until);
+  if (when === computer && holds && (answer === "works" || answer === "fails")) return answer === "works";
   await mkdir(directory, { recursive: true });
-  const works = await probe(options, directory);
-  await writeFile(known, `${computer}\n${works ? "works" : "fails"}\n`);
-  return works;
+  const answered = await probe(options, directory);
+  // No answer in time, on a computer that is busy, is no reason to give KVM up until its next boot.
+  const renewal = answered === null ? new Date(Date.now() + hourMs).toISOString() : "";
+  await writeFile(known, `${computer}\n${answered ? "works" : "fails"}\n${renewal}`);
+  return answered ?? false;
 }
 
-const probeSeconds = 5;
+const probeSeconds = 10;
+const hourMs = 3_600_000;
 
-async function probe({ toolbox, signal }: AcceleratorOptions, directory: string): Promise<boolean> {
+/** Whether KVM works; null when QEMU came to no end in time. */
+async function probe({ toolbox, signal }: AcceleratorOptions, directory: string): Promise<boolean | null> {
   const firmware = join(directory, `kvm-probe-${process.pid}.bin`);
   const limit = AbortSignal.timeout(probeSeconds * 1000);
   await writeFile(firmware, probeFirmware());
@@ -86,7 +91,7 @@ async function probe({ toolbox, signal }: AcceleratorOptions, directory: string)
     return code === probeExitCode;
   } catch (error) {
     if (signal?.aborted) throw error;
-    return false;
+    return limit.aborted ? null : false;
   } finally {
     await rm(firmware, { force: true });
   }

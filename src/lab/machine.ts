@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
-import { copyFile, link, mkdir, open, readFile, rm, truncate } from "node:fs/promises";
-import { join } from "node:path";
+import { constants } from "node:fs";
+import { copyFile, link, mkdir, open, readFile, realpath, rm, truncate } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Toolbox } from "../compose/toolbox.ts";
 import { AtollError, asAtollError, hasCode, isSystemError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
+import { cacheDirectory, imagesPath } from "../paths.ts";
 import { lastLines } from "../process.ts";
 import { type AcceleratorChoice, chooseAccelerator } from "./accelerator.ts";
 import { askQemu } from "./monitor.ts";
@@ -160,7 +162,7 @@ async function makeDisk(
     await truncate(files.disk, size);
     return;
   }
-  if (format === "qcow2") await linkOrCopy(file, files.base);
+  if (format === "qcow2") await takeImage(file, files.base);
   else await toolbox.run(["cp", "--sparse=always", file, files.base], { step, binds, ...stop });
   const overlay = ["qemu-img", "create", "-f", "qcow2", "-F", format, "-b", files.base, files.disk] as const;
   await toolbox.run([...overlay, String(size)], { step, ...stop });
@@ -174,14 +176,16 @@ function virtualSize(info: string): number {
   throw new AtollError("INTERNAL", { cause: `qemu-img info says no virtual-size: ${info}` });
 }
 
-/** Images are never changed once made, so one file may serve many machines. */
-async function linkOrCopy(from: string, to: string): Promise<void> {
+/** Our own images are never changed once made, so one file serves many machines; a user's file is the user's to change. */
+async function takeImage(from: string, to: string): Promise<void> {
   try {
-    await link(from, to);
+    if (dirname(await realpath(from)) === (await realpath(imagesPath(cacheDirectory()))))
+      return await link(from, to);
   } catch (error) {
-    if (!isSystemError(error, "EXDEV", "EPERM", "EMLINK")) throw error;
-    await copyFile(from, to);
+    if (!isSystemError(error, "EXDEV", "EPERM", "EMLINK", "ENOENT")) throw error;
   }
+  // Where the file system can, both share what neither changes.
+  await copyFile(from, to, constants.COPYFILE_FICLONE);
 }
 
 export interface StartOptions {

@@ -8,7 +8,7 @@ import { recipeHash } from "../compose/inputs.ts";
 import { openToolbox } from "../compose/toolbox.ts";
 import { AtollError } from "../errors.ts";
 import { withExclusive } from "../exclusive.ts";
-import { exists, labDirectory } from "../paths.ts";
+import { exists, imagesPath, labDirectory } from "../paths.ts";
 import type { Progress } from "../progress.ts";
 import { chooseAccelerator } from "./accelerator.ts";
 import {
@@ -198,8 +198,8 @@ async function findImage(
   const { checksum, kernelArguments } = composed;
   const parts = [checksum, kernelArguments, origin.remoteUrl, await recipeHash(toolbox.id)];
   const key = createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 16);
-  const output = join(options.cache, "images", `${key}.qcow2`);
-  await mkdir(join(options.cache, "images"), { recursive: true });
+  const output = join(imagesPath(options.cache), `${key}.qcow2`);
+  await mkdir(imagesPath(options.cache), { recursive: true });
   return withExclusive(`${output}.lock`, { step: "waiting for the disk image", signal }, async () => {
     if (await exists(output)) {
       await markUsed(output);
