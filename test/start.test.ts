@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { exitCodes } from "../src/errors.ts";
 import { killMachine, listMachines } from "../src/lab/machine.ts";
 import { labDirectory, projectRoot, stateDirectory } from "../src/paths.ts";
 import { type RunResult, run } from "../src/process.ts";
@@ -46,6 +47,14 @@ test("start", async (context) => {
     assert.equal(upgraded.code, 0, upgraded.stdout + upgraded.stderr);
     const status: unknown = JSON.parse((await atoll(env, "status", "--json")).stdout);
     assert.match(JSON.stringify(status), /"state":"good"/);
+  });
+
+  await context.test("a run after that makes nothing again either, and takes nothing back", async () => {
+    const { code, stderr } = await start(env);
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stderr, /committing|making the disk|starting atoll-1/);
+    const check = await atoll(env, "upgrade", "--check");
+    assert.equal(check.code, exitCodes.nothingToDo, check.stdout + check.stderr);
   });
 
   await context.test("the lab lists it, stops it, and removes it with all that ran for it", async () => {

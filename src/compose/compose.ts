@@ -35,6 +35,8 @@ export interface ComposeOptions {
   readonly updateLock?: boolean;
   /** What to do when no mirror has a locked package any more: resolve anew, or stop. "fail" when absent. */
   readonly whenGone?: "renew" | "fail";
+  /** An older release with the same inputs will do as well as the newest, and stays as old as it is. */
+  readonly anyRelease?: boolean;
   /** How many of the releases before get a delta to the new one. 3 when absent. */
   readonly deltas?: number;
 }
@@ -45,7 +47,7 @@ export interface ComposeResult {
   readonly ref: string;
   readonly treeId: string;
   readonly repository: string;
-  /** True when the newest release has the same inputs: nothing was committed, and it is what this result tells of. */
+  /** True when a release has the same inputs: nothing was committed, and it is what this result tells of. */
   readonly unchanged: boolean;
   readonly lock: { readonly file: string; readonly written: boolean; readonly packages: number };
   readonly kernelArguments: readonly string[];
@@ -144,19 +146,21 @@ async function composeLocked(composing: Composing): Promise<ComposeResult> {
   return (await findUnchanged(composing, intent)) ?? (await makeRelease(composing, intent));
 }
 
-/** The newest release, when it was made from the same inputs. */
+/** The newest release, or where any will do the newest such, that was made from the same inputs. */
 async function findUnchanged(composing: Composing, intent: Intent): Promise<ComposeResult | null> {
-  const { repository } = composing;
+  const { repository, anyRelease = false } = composing;
   const [newest] = intent.releases;
-  if (!newest || (intent.version !== null && intent.version !== newest.version)) return null;
-  const read = (name: string) => readMetadata(repository.path, newest.checksum, name, composing);
-  if ((await read("atoll.inputs")) !== intent.inputs) return null;
-  // An earlier run may have been stopped between naming the commit and writing the summary.
-  if (!(await repository.isPublished(intent.ref))) await repository.publish(intent.ref, newest.checksum);
-  return resultOf(composing, intent, newest, (await read("atoll.tree-id")) ?? "", {
-    unchanged: true,
-    notes: [],
-  });
+  for (const release of anyRelease ? intent.releases : intent.releases.slice(0, 1)) {
+    if (intent.version !== null && intent.version !== release.version) continue;
+    const read = (name: string) => readMetadata(repository.path, release.checksum, name, composing);
+    if ((await read("atoll.inputs")) !== intent.inputs) continue;
+    // An earlier run may have been stopped between naming the commit and writing the summary.
+    if (newest && !(await repository.isPublished(intent.ref)))
+      await repository.publish(intent.ref, newest.checksum);
+    const id = (await read("atoll.tree-id")) ?? "";
+    return resultOf(composing, intent, release, id, { unchanged: true, notes: [] });
+  }
+  return null;
 }
 
 async function makeRelease(composing: Composing, intent: Intent): Promise<ComposeResult> {

@@ -90,13 +90,15 @@ async function bringUp(options: UpOptions, undo: (() => Promise<unknown>)[]): Pr
   await installPrerequisites(options);
   const toolbox = await openToolbox({ cache, progress, signal });
   const tools: LabTools = { lab: labDirectory(env), toolbox, signal };
+  const known = new Map((await listMachines(tools.lab)).map((machine) => [machine.record.name, machine]));
   const composed = await composeTree({
     ...{ cache, state, progress, signal, toolbox, treefile: options.treefile },
+    // Machines that are there need no disk: what their owner composed since stays the newest.
+    anyRelease: options.names.every((name) => known.has(name)),
     // A stranger's first run must not fail because Debian has moved on; what changed is said in the notes.
     whenGone: "renew",
   });
   const origin = await bringUpOrigin(options, tools, composed, undo);
-  const known = new Map((await listMachines(tools.lab)).map((machine) => [machine.record.name, machine]));
   const machines: UpMachine[] = [];
   if (options.names.some((name) => !known.get(name)?.running)) await sayHowMachinesRun(options, tools);
   for (const name of options.names) {
