@@ -19,6 +19,12 @@ import { buildAll } from "./build.ts";
  */
 export type TestKind = "check" | "unit" | "test" | "machines" | "soak";
 
+/**
+ * The power cuts of `npm test`, the same in every run: those that once found GRUB and Linux at odds after a cut. What
+ * nobody has drawn yet is for `npm run soak` and `npm run test:machines`.
+ */
+const knownSeed = "2803770859";
+
 /** What came of one check, of the unit tests, or of one file of whole-machine tests. */
 interface Part {
   readonly name: string;
@@ -50,6 +56,7 @@ export async function runTests(kind: TestKind, options: TestOptions = {}): Promi
     await buildAll();
     parts.push(...(await unitTests(files, signal)));
   }
+  if (kind === "test") process.env.ATOLL_TEST_SEED ??= knownSeed;
   if (kind === "test" || kind === "machines") {
     parts.push(...(await machineTests(testFiles("test/*.test.ts", files), signal)));
   }
