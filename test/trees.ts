@@ -188,11 +188,11 @@ export const faults = {
     // It will not change its mind: no need to ask for a whole minute.
     "usr/lib/atoll/atoll.yaml": { content: "health: { grace: 1s }\n" },
   },
-  /** The daemon ends whenever it starts; the deadline, kept short here, is what is left. */
+  /** The daemon ends whenever it starts; the deadline, shortened, is what is left. By then the journal is on the disk. */
   noDaemon: {
     "usr/lib/atoll/atolld.mjs": { content: "process.exit(1);\n" },
     [`${units}/atoll-deadline.service.d/50-test.conf`]: {
-      content: "[Service]\nEnvironment=ATOLL_DEADLINE=30\n",
+      content: "[Service]\nEnvironment=ATOLL_DEADLINE=90\n",
     },
   },
 } as const satisfies Record<string, Readonly<Record<string, TreeFile>>>;
