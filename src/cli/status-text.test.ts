@@ -73,6 +73,12 @@ test("everything that can be the matter is said", () => {
   for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
 });
 
+test("a host that has been judged and is not done with its boot says that changes wait", () => {
+  assert.match(statusText(sampleStatus({ recovering: true }), view, now), /running +what follows the verdict/);
+  assert.doesNotMatch(statusText(sampleStatus({ recovering: true, verdict: null }), view, now), /running/);
+  assert.doesNotMatch(statusText(sampleStatus(), view, now), /running/);
+});
+
 test("a host on trial says which try this is", () => {
   const trial = { state: "on-trial", bootId: "a-b", attempt: 2, tries: 3, failedBootId: null } as const;
   assert.match(statusText(sampleStatus({ trial, verdict: null }), view, now), /on trial \(try 2 of 3\)/);

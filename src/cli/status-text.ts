@@ -37,7 +37,7 @@ export function statusText(status: StatusResponse, view: View, now: number): str
   } else if (status.recovering && status.verdict) {
     lines.push(
       "",
-      ...labelled("running", "putting right what was interrupted; changes wait for it", view, "strong"),
+      ...labelled("running", "what follows the verdict; changes wait until it is done", view, "strong"),
     );
   }
   return lines.join("\n");
