@@ -54,6 +54,7 @@ export const updates = defineBench({
     const measured: Update[] = [];
     for (const makePair of [smallChange, bigPackage, securityUpdate]) {
       const pair = await makePair(context, ground);
+      if (pair === null) continue;
       context.progress.step(`measuring updates: ${pair.kind}`);
       measured.push({ kind: pair.kind, what: pair.what, ...(await measurePair(context, ground, pair)) });
     }
@@ -155,7 +156,8 @@ async function bigPackage(context: BenchContext, ground: Ground): Promise<Pair> 
   return { kind: "One big package", what, from: ground.base, to: to.checksum };
 }
 
-async function securityUpdate(context: BenchContext, ground: Ground): Promise<Pair> {
+/** Null where Debian's last point release holds the same packages as our lock: then there is no update to measure. */
+async function securityUpdate(context: BenchContext, ground: Ground): Promise<Pair | null> {
   const { toolbox, cache, state, progress, signal, scratch } = context;
   const folder = join(scratch, "release");
   const ours = join(folder, "cache");
@@ -175,8 +177,12 @@ async function securityUpdate(context: BenchContext, ground: Ground): Promise<Pa
   const changed = newer?.packages.filter(
     ({ name, version }) => older?.packages.find((each) => each.name === name)?.version !== version,
   );
-  const names = [...new Set((changed ?? []).map(({ source }) => source.replace(/^linux-signed.*/, "linux")))];
-  const what = `The tree of Debian's last point release (without its security archive) becomes ours: ${changed?.length} of ${newer?.packages.length} packages are others, built from ${names.join(", ")}.`;
+  if (!changed || changed.length === 0) {
+    context.progress.step("no package differs from the last point release: the third kind is left out");
+    return null;
+  }
+  const names = [...new Set(changed.map(({ source }) => source.replace(/^linux-signed.*/, "linux")))];
+  const what = `The tree of Debian's last point release (without its security archive) becomes ours: ${changed.length} of ${newer?.packages.length} packages are others, built from ${names.join(", ")}.`;
   return { kind: "A whole security update", what, from: composed.checksum, to: ground.base };
 }
 

@@ -74,7 +74,10 @@ test("everything that can be the matter is said", () => {
 });
 
 test("a host that has been judged and is not done with its boot says that changes wait", () => {
-  assert.match(statusText(sampleStatus({ recovering: true }), view, now), /running +what follows the verdict/);
+  assert.match(
+    statusText(sampleStatus({ recovering: true }), view, now),
+    /running +what follows the verdict/,
+  );
   assert.doesNotMatch(statusText(sampleStatus({ recovering: true, verdict: null }), view, now), /running/);
   assert.doesNotMatch(statusText(sampleStatus(), view, now), /running/);
 });
