@@ -1,8 +1,8 @@
 import { copyFile, link, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Progress } from "../progress.ts";
-import { debPath, dropDamagedDebs, fetchDebs, type Mirrors } from "./debs.ts";
-import type { Lock } from "./lock.ts";
+import { debPath, dropDamagedDebs, fetchDebs } from "./debs.ts";
+import type { Lock, Mirrors } from "./lock.ts";
 import type { Toolbox } from "./toolbox.ts";
 
 interface RepositoryOptions {

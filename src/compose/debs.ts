@@ -9,13 +9,7 @@ import { pipeline } from "node:stream/promises";
 import { AtollError } from "../errors.ts";
 import type { Progress } from "../progress.ts";
 import { markUsed } from "./cache-use.ts";
-import type { Lock, LockedPackage } from "./lock.ts";
-
-/** Where Debian's archives are looked for, best first; a Treefile has these. */
-export interface Mirrors {
-  readonly mirrors: readonly string[];
-  readonly securityMirrors: readonly string[];
-}
+import type { Lock, LockedPackage, Mirrors } from "./lock.ts";
 
 interface FetchOptions {
   readonly cache: string;

@@ -42,14 +42,18 @@ export function lockPath(treefile: string): string {
   return `${treefile.replace(/\.ya?ml$/, "")}.lock`;
 }
 
+/** Where Debian's archives are looked for, best first; a Treefile has these. */
+export interface Mirrors {
+  readonly mirrors: readonly string[];
+  readonly securityMirrors: readonly string[];
+}
+
 /** Packages asked for by name, and where they are looked for; a Treefile is one. */
-export interface PackageRequest {
+export interface PackageRequest extends Mirrors {
   /** The file that asks, for errors. */
   readonly path: string;
   readonly suite: string;
   readonly components: readonly string[];
-  readonly mirrors: readonly string[];
-  readonly securityMirrors: readonly string[];
   readonly packages: readonly string[];
   readonly excludePackages: readonly string[];
   readonly kernelPackage: string | null;

@@ -5,6 +5,7 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import { AtollError, isSystemError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { exists } from "../paths.ts";
+import type { PackageRequest } from "./lock.ts";
 import { type TreefileDocument, TreefileSchema } from "./treefile-schema.ts";
 
 export interface FileRule {
@@ -19,18 +20,11 @@ export interface FileRule {
 }
 
 /** A treefile with all it includes, merged; paths on this computer are absolute. */
-export interface Treefile {
-  readonly path: string;
+export interface Treefile extends PackageRequest {
   /** Every file read, in the order in which they were laid on each other. */
   readonly sources: readonly string[];
   readonly stream: string;
   readonly version: string | null;
-  readonly suite: string;
-  readonly components: readonly string[];
-  readonly mirrors: readonly string[];
-  readonly securityMirrors: readonly string[];
-  readonly packages: readonly string[];
-  readonly excludePackages: readonly string[];
   readonly files: readonly FileRule[];
   readonly units: {
     readonly enable: readonly string[];
