@@ -2,7 +2,7 @@
 import { hasCode } from "../errors.ts";
 import { silent } from "../progress.ts";
 import { findBad } from "./bad-trees.ts";
-import { parseBootRecord } from "./boot-id.ts";
+import { type BootRecord, parseBootRecord } from "./boot-id.ts";
 import { execute } from "./execute.ts";
 import { entry } from "./history.ts";
 import { observeTrial } from "./judge.ts";
@@ -17,8 +17,10 @@ import { proveLayout } from "./update.ts";
 /** What is done once in each boot, at the first start of the daemon: to find out what booted, and to tell of it. */
 export async function welcomeBoot(ports: Ports, signal: AbortSignal): Promise<void> {
   if (await ports.store.told.read()) return;
-  await followBootLoader(ports, signal);
-  await recordBoot(ports);
+  const { boot } = await observeTrial(ports);
+  const { deployments } = await readSysroot(ports.paths.sysroot);
+  await followBootLoader(ports, boot, deployments, signal);
+  await recordBoot(ports, boot, deployments);
   await ports.store.told.write(true);
 }
 
@@ -27,9 +29,12 @@ export async function welcomeBoot(ports: Ports, signal: AbortSignal): Promise<vo
  * a new order of deployments, GRUB has started the first of the old order, and Linux sees the new one: the next boot
  * would go elsewhere, long after the cut and unasked. What runs stays; what was staged is staged again afterwards.
  */
-async function followBootLoader(ports: Ports, signal: AbortSignal): Promise<void> {
-  const { boot } = await observeTrial(ports);
-  const { deployments } = await readSysroot(ports.paths.sysroot);
+async function followBootLoader(
+  ports: Ports,
+  boot: BootRecord,
+  deployments: readonly InstalledDeployment[],
+  signal: AbortSignal,
+): Promise<void> {
   const [first] = deployments.filter((one) => !one.staged);
   const booted = deployments.find((one) => one.booted);
   const startedFirst = boot.kind === "good" || boot.kind === "trial";
@@ -47,10 +52,12 @@ function isOf(intent: Intent, { checksum, kernelArguments }: InstalledDeployment
   return checksum === intent.checksum && kernelArguments?.join(" ") === intent.kernelArguments.join(" ");
 }
 
-async function recordBoot(ports: Ports): Promise<void> {
-  const { deployments } = await readSysroot(ports.paths.sysroot);
+async function recordBoot(
+  ports: Ports,
+  boot: BootRecord,
+  deployments: readonly InstalledDeployment[],
+): Promise<void> {
   const booted = deployments.find((one) => one.booted);
-  const { boot } = await observeTrial(ports);
   const how = {
     good: "",
     chosen: ", which was not due: chosen in the boot menu, or because the other one does not load",

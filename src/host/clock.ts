@@ -43,13 +43,22 @@ export async function inTime<T>(
 ): Promise<T> {
   const limit = clock.limit(ms);
   const either = AbortSignal.any([signal, limit]);
+  return unlessAborted(work(either), either, () => (signal.aborted ? signal.reason : new NoAnswer(ms)));
+}
+
+/** What `promise` gives, unless `signal` fires first: then it rejects with what `why` gives. */
+export async function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  why: () => unknown,
+): Promise<T> {
   const gone = Promise.withResolvers<never>();
-  const giveUp = (): void => gone.reject(signal.aborted ? signal.reason : new NoAnswer(ms));
-  either.addEventListener("abort", giveUp, { once: true });
-  if (either.aborted) giveUp();
+  const giveUp = (): void => gone.reject(why());
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
   try {
-    return await Promise.race([work(either), gone.promise]);
+    return await Promise.race([promise, gone.promise]);
   } finally {
-    either.removeEventListener("abort", giveUp);
+    signal.removeEventListener("abort", giveUp);
   }
 }

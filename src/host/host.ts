@@ -2,6 +2,7 @@
 import { AtollError, asAtollError, hasCode } from "../errors.ts";
 import { diffPackages } from "../packages.ts";
 import { clearInterruption, restoreIntent, welcomeBoot } from "./aftermath.ts";
+import { unlessAborted } from "./clock.ts";
 import { readCommit } from "./commit.ts";
 import { checkHealth, refreshBaseline } from "./health.ts";
 import { entry } from "./history.ts";
@@ -97,7 +98,9 @@ export function openHost(ports: Ports, operations: Operations): Host {
     },
     async health(fresh, signal) {
       const judgement = await ports.store.judgement.read();
-      const report = fresh ? await abortable(freshChecks(), signal) : (judgement?.report ?? null);
+      const report = fresh
+        ? await unlessAborted(freshChecks(), signal, stoppedWaiting)
+        : (judgement?.report ?? null);
       return { report, verdict: judgement?.verdict ?? null };
     },
     diff: (from, to) => diffTrees(ports, from, to),
@@ -187,7 +190,7 @@ async function begin<Verb extends HostVerb>(
   }
   const work: Work = async (progress, signal, mark) => {
     if (!now.triedToSettle) progress.step("waiting until this boot is judged");
-    await abortable(settled, signal);
+    await unlessAborted(settled, signal, stoppedWaiting);
     await mark();
     try {
       const outcome = await verbs[verb](ports, request, progress, signal);
@@ -215,18 +218,9 @@ async function begin<Verb extends HostVerb>(
   });
 }
 
-/** `promise`, given up when `signal` fires. Errors: INTERRUPTED. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const gone = Promise.withResolvers<never>();
-  const abort = (): void =>
-    gone.reject(new AtollError("INTERRUPTED", { step: "waiting until this boot is judged" }));
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, gone.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+/** Who stopped waiting for the verdict. */
+function stoppedWaiting(): AtollError {
+  return new AtollError("INTERRUPTED", { step: "waiting until this boot is judged" });
 }
 
 /** Refusals that tell of somebody's mistake, or malice, are worth keeping. */
